@@ -1,0 +1,1 @@
+"""besom: experiment tracking and hyperparameter sweeps on your own machine."""

@@ -1,0 +1,198 @@
+"""The tables. One definition for SQLite and PostgreSQL; Alembic migrations in store/migrations make them.
+
+`runs.state_blob` is the folded RunState as msgpack and is the truth about a run; `values` is the typed index of its
+config, summary and own fields by dotted key. Curves are sealed chunks plus a small head of recent points per metric.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("entity", sa.Text, nullable=False),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False, default=""),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("sweep", sa.Text, nullable=False, default=""),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("lease", sa.Float, comment="a remote run is lost when no record or heartbeat came until this time"),
+    sa.Column("change", sa.Integer, nullable=False, default=0, index=True),
+    sa.Column("state_blob", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("entity", "project", "id"),
+)
+
+streams = sa.Table(
+    "streams",
+    metadata,
+    sa.Column("run", sa.ForeignKey("runs.pk"), primary_key=True),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+)
+
+values = sa.Table(
+    "values",
+    metadata,
+    sa.Column("run", sa.ForeignKey("runs.pk"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True, comment="config.lr, summary.val_loss, tag.baseline"),
+    sa.Column("kind", sa.Text, nullable=False, comment="number, string or bool"),
+    sa.Column("number", sa.Float),
+    sa.Column("text", sa.Text, comment="a string; the exact digits of an integer above 2**53; JSON of anything else"),
+    sa.Index("values_number", "key", "number", "run"),
+    sa.Index("values_text", "key", "text", "run"),
+)
+
+metrics = sa.Table(
+    "metrics",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.pk"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("finite", sa.Integer, nullable=False, comment="points that are not NaN"),
+    sa.Column("sum", sa.Float, nullable=False),
+    sa.Column("min", sa.Float),
+    sa.Column("max", sa.Float),
+    sa.Column("last", sa.Float),
+    sa.Column("last_step", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.Integer, nullable=False, comment="points in chunks; the rest is in the head"),
+    sa.Column("head", sa.LargeBinary, nullable=False, comment="recent points, see store/chunk.py"),
+    sa.UniqueConstraint("run", "key"),
+    sa.Index("metrics_key", "key", "run"),
+)
+
+chunks = sa.Table(
+    "chunks",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("metric", sa.ForeignKey("metrics.pk"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("first_step", sa.BigInteger, nullable=False),
+    sa.Column("last_step", sa.BigInteger, nullable=False),
+    sa.Column("min", sa.Float),
+    sa.Column("max", sa.Float),
+    sa.Column("sum", sa.Float, nullable=False),
+    sa.Column("last", sa.Float),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("metric", "number"),
+)
+
+objects = sa.Table(
+    "objects",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.pk"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False, comment="a history value that is no number, as msgpack"),
+    sa.Index("objects_run", "run", "key", "step"),
+)
+
+console = sa.Table(
+    "console",
+    metadata,
+    sa.Column("run", sa.ForeignKey("runs.pk"), primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("stream", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("run", sa.ForeignKey("runs.pk"), primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("time", sa.Float, nullable=False),
+)
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("entity", sa.Text, nullable=False),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("config", sa.Text, nullable=False, comment="the sweep.yaml as JSON"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("warnings", sa.Text, nullable=False, default="[]"),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("change", sa.Integer, nullable=False, default=0, index=True),
+    sa.UniqueConstraint("entity", "project", "id"),
+)
+
+trials = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("sweep", sa.ForeignKey("sweeps.pk"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False, comment="run id; stays the same over attempts"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("params", sa.Text, nullable=False, comment="JSON"),
+    sa.Column("info", sa.Text, nullable=False, comment="JSON; what the method must remember"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False, default=""),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("started", sa.Float),
+    sa.Column("ended", sa.Float),
+    sa.UniqueConstraint("sweep", "run"),
+)
+
+agents = sa.Table(
+    "agents",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("sweep", sa.ForeignKey("sweeps.pk"), nullable=False, index=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("left", sa.Float),
+)
+
+channels = sa.Table(
+    "channels",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False, comment="slack"),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("last", sa.Float),
+    sa.Column("outcome", sa.Text, nullable=False, default=""),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.pk")),
+    sa.Column(
+        "key", sa.Text, nullable=False, unique=True, comment="stream and seq of its record: one alert is stored once"
+    ),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False, default=0),
+    sa.Column("due", sa.Float, nullable=False, comment="not to be tried before"),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True, comment="change: grows with every change of a run or a sweep"),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
