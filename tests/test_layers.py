@@ -40,7 +40,13 @@ MAY_IMPORT_LATE = {
     "besom/__main__.py",
 }
 W_WORD = re.compile("wandb", re.IGNORECASE)
-MAY_SAY_WANDB = ("besom/server/wandb/", "besom/exchange/", "besom/hub/sweep/config.py", "besom/settings.py", "besom/agents/program.py")
+MAY_SAY_WANDB = (
+    "besom/server/wandb/",
+    "besom/exchange/",
+    "besom/hub/sweep/config.py",
+    "besom/settings.py",
+    "besom/agents/program.py",
+)
 
 
 def sources() -> list[Path]:
@@ -105,7 +111,9 @@ def test_no_function_imports_a_room_late(path: Path) -> None:
 
 def test_no_import_circle() -> None:
     graph: dict[str, set[str]] = {}
-    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in sources()}
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in sources()
+    }
     for name, path in modules.items():
         if path == PACKAGE / "__init__.py":
             continue
