@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.ready
+DEMO   := $(VENV)/.ready-demo
 
 .PHONY: help setup test lint types unit web demo clean
 
@@ -13,13 +14,21 @@ help:
 
 setup: $(SETUP)
 
-$(SETUP): pyproject.toml web/package.json web/hatch_build.py
+# $(call install,EXTRA): an environment with besom and the packages of EXTRA, the page built on the way.
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "besom needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up in $(VENV) (the first time takes a minute or two)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(1)]'
 	@touch $@
+endef
+
+$(SETUP): pyproject.toml web/package.json web/hatch_build.py
+	$(call install,dev)
+
+$(DEMO): pyproject.toml web/package.json web/hatch_build.py
+	$(call install,demo)
 
 test: lint types web unit
 
@@ -36,7 +45,7 @@ web: $(SETUP)
 unit: $(SETUP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-demo: $(SETUP)
+demo: $(DEMO)
 	@$(BIN)/python examples/demo.py
 
 clean:

@@ -1,1 +1,5 @@
-"""TODO"""
+"""Adapters for other frameworks, each about a hundred lines on the public face and nothing else of ours.
+
+An adapter is loaded by its own name (`from besom.integrations.lightgbm import log_evaluation`), so that no framework is imported
+before a script uses it.
+"""
