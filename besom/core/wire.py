@@ -212,7 +212,11 @@ class Sweeps(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """An agent reports the end of a trial's process. `code`: exit code, negative for a signal, None when a function trial ended in an exception. `tail`: its last lines when it failed."""
+    """An agent reports the end of a trial's process. `code`: exit code, negative for a signal, None when a function trial ended in an exception. `tail`: its last lines when it failed.
+
+    `state`: finished, failed, crashed (died by a signal that nobody asked for), stopped (as ordered), killed, or preempted
+    (the agent itself was told to leave: the trial is given back).
+    """
 
     run: str
     attempt: int
@@ -250,6 +254,8 @@ class Orders(msgspec.Struct, frozen=True):
     finished: int = 0
     budget: int | None = None
     best: TrialView | None = None
+    warnings: tuple[str, ...] = ()
+    """What the sweep has to say so far, e.g. that its metric was never logged; grows, never shrinks."""
 
 
 class Agent(msgspec.Struct, frozen=True):

@@ -143,6 +143,12 @@ trials = sa.Table(
     sa.Column("info", sa.Text, nullable=False, comment="JSON; what the method must remember"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column(
+        "lost", sa.Integer, nullable=False, default=0, comment="attempts that ended because their agent went away"
+    ),
+    sa.Column(
+        "failures", sa.Integer, nullable=False, default=0, comment="attempts that ended with another exit code than 0"
+    ),
     sa.Column("agent", sa.Text, nullable=False, default=""),
     sa.Column("reason", sa.Text, nullable=False, default=""),
     sa.Column("created", sa.Float, nullable=False),
@@ -177,6 +183,7 @@ alerts = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("run", sa.ForeignKey("runs.pk")),
+    sa.Column("sweep", sa.ForeignKey("sweeps.pk"), comment="set instead of run when a sweep ended"),
     sa.Column(
         "key", sa.Text, nullable=False, unique=True, comment="stream and seq of its record: one alert is stored once"
     ),
@@ -185,6 +192,7 @@ alerts = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("level", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("done", sa.Text, nullable=False, default="[]", comment="JSON: ids of the channels that have it"),
     sa.Column("tries", sa.Integer, nullable=False, default=0),
     sa.Column("due", sa.Float, nullable=False, comment="not to be tried before"),
     sa.Column("reason", sa.Text, nullable=False, default=""),
