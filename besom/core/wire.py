@@ -310,3 +310,61 @@ class Problem(msgspec.Struct, frozen=True):
     position: int | None = None
     retry_after: float | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The server answers. `version`: of besom."""
+
+    status: str
+    version: str
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a stream is held: byte offset in its journal. After an append that left a gap: ship again from here."""
+
+    position: int
+
+
+class RunChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields of a run to change; null leaves a field as it is."""
+
+    name: str | None = None
+    notes: str | None = None
+    tags: tuple[str, ...] | None = None
+    group: str | None = None
+
+
+class Alive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Runs whose processes live, as (entity, project, id): each gets a lease of 60 s."""
+
+    runs: tuple[tuple[str, str, str], ...]
+
+
+class NewSweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A sweep to create. `config`: the sweep.yaml as plain data."""
+
+    entity: str
+    project: str
+    config: dict[str, Any]
+
+
+class SweepChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`state`: paused, running, finished or canceled. `config`: the whole new sweep.yaml as plain data. null leaves either."""
+
+    state: str | None = None
+    config: dict[str, Any] | None = None
+
+
+class NewAgent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An agent reports for work. `sweep`: ENTITY/PROJECT/ID."""
+
+    sweep: str
+    host: str
+    pid: int
+
+
+class NewChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where alerts shall go. `kind`: slack; `url`: the incoming webhook's address, a secret."""
+
+    kind: str
+    url: str
