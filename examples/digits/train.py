@@ -8,9 +8,12 @@ The loss is cross-entropy in nats. A trial takes one to three seconds on one cor
 """
 
 import argparse
+import itertools
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices this small are slower on many threads, above all with many agents
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # matrices this small are slower on many threads, above all with many agents
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -24,7 +27,7 @@ class Network:
 
     def __init__(self, sizes, drop_out, rng):
         self.drop_out, self.rng, self.step = drop_out, rng, 0
-        self.weights = [rng.normal(0, np.sqrt(2 / a), (a, b)) for a, b in zip(sizes, sizes[1:], strict=False)]
+        self.weights = [rng.normal(0, np.sqrt(2 / a), (a, b)) for a, b in itertools.pairwise(sizes)]
         self.weights += [np.zeros(b) for b in sizes[1:]]
         self.first = [np.zeros_like(w) for w in self.weights]
         self.second = [np.zeros_like(w) for w in self.weights]

@@ -60,7 +60,7 @@ def main():
     first = {name: np.zeros_like(part) for name, part in model.items()}
     second = {name: np.zeros_like(part) for name, part in model.items()}
     step = 0
-    for epoch in range(config["epochs"]):
+    for _ in range(config["epochs"]):
         for batch in np.array_split(rng.permutation(train), 40):
             step += 1
             keep = (rng.random(len(batch)) >= config["drop_out"]) / (1 - config["drop_out"])
