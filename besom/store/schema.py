@@ -1,7 +1,10 @@
 """The tables. One definition for SQLite and PostgreSQL; Alembic migrations in store/migrations make them.
 
 `runs.state_blob` is the folded RunState as msgpack and is the truth about a run; `values` is the typed index of its
-config, summary and own fields by dotted key. Curves are sealed chunks plus a small head of recent points per metric.
+config, summary and own fields by dotted key. Curves are sealed chunks plus a small head of recent points per metric;
+metrics that are logged together share one axis (rows, steps, times) per chunk.
+
+NaN cannot stand in a REAL of SQLite: it is kept as NULL, and a NULL of `last`, `min`, `max` or `sum` means NaN.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ runs = sa.Table(
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("seen", sa.Float, nullable=False),
     sa.Column("lease", sa.Float, comment="a remote run is lost when no record or heartbeat came until this time"),
+    sa.Column("rows", sa.BigInteger, nullable=False, default=0, comment="history rows so far: the next row's number"),
     sa.Column("change", sa.Integer, nullable=False, default=0, index=True),
     sa.Column("state_blob", sa.LargeBinary, nullable=False),
     sa.UniqueConstraint("entity", "project", "id"),
@@ -41,11 +45,12 @@ values = sa.Table(
     metadata,
     sa.Column("run", sa.ForeignKey("runs.pk"), primary_key=True),
     sa.Column("key", sa.Text, primary_key=True, comment="config.lr, summary.val_loss, tag.baseline"),
-    sa.Column("kind", sa.Text, nullable=False, comment="number, string or bool"),
+    sa.Column("kind", sa.Text, nullable=False, comment="number, string, bool or list"),
     sa.Column("number", sa.Float),
-    sa.Column("text", sa.Text, comment="a string; the exact digits of an integer above 2**53; JSON of anything else"),
-    sa.Index("values_number", "key", "number", "run"),
-    sa.Index("values_text", "key", "text", "run"),
+    sa.Column("text", sa.Text, comment="a string; NaN; the exact digits of an integer above 2**53; JSON of a list"),
+    sa.Index("values_number", "key", "number", "run", sqlite_where=sa.text("number IS NOT NULL")),
+    sa.Index("values_text", "key", "text", "run", sqlite_where=sa.text("text IS NOT NULL")),
+    sqlite_with_rowid=False,
 )
 
 metrics = sa.Table(
@@ -54,17 +59,29 @@ metrics = sa.Table(
     sa.Column("pk", sa.Integer, primary_key=True),
     sa.Column("run", sa.ForeignKey("runs.pk"), nullable=False),
     sa.Column("key", sa.Text, nullable=False),
+    sa.Column("goal", sa.Text, nullable=False, comment="minimize or maximize: whether best is min or max"),
+    sa.Column("whole", sa.Boolean, nullable=False, comment="every value was logged as an integer"),
     sa.Column("count", sa.Integer, nullable=False),
     sa.Column("finite", sa.Integer, nullable=False, comment="points that are not NaN"),
-    sa.Column("sum", sa.Float, nullable=False),
+    sa.Column("sum", sa.Float),
     sa.Column("min", sa.Float),
     sa.Column("max", sa.Float),
-    sa.Column("last", sa.Float),
+    sa.Column("last", sa.Float, comment="the last value logged"),
     sa.Column("last_step", sa.BigInteger, nullable=False),
     sa.Column("sealed", sa.Integer, nullable=False, comment="points in chunks; the rest is in the head"),
     sa.Column("head", sa.LargeBinary, nullable=False, comment="recent points, see store/chunk.py"),
     sa.UniqueConstraint("run", "key"),
     sa.Index("metrics_key", "key", "run"),
+)
+
+axes = sa.Table(
+    "axes",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.pk"), nullable=False, index=True),
+    sa.Column("steps", sa.LargeBinary, nullable=False, comment="int64 column, see store/chunk.py; times and rows too"),
+    sa.Column("rows", sa.LargeBinary, nullable=False, comment="int64: the number of each point's history row"),
+    sa.Column("times", sa.LargeBinary, nullable=False, comment="float64"),
 )
 
 chunks = sa.Table(
@@ -73,14 +90,15 @@ chunks = sa.Table(
     sa.Column("pk", sa.Integer, primary_key=True),
     sa.Column("metric", sa.ForeignKey("metrics.pk"), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("axis", sa.ForeignKey("axes.pk"), nullable=False, index=True),
     sa.Column("count", sa.Integer, nullable=False),
-    sa.Column("first_step", sa.BigInteger, nullable=False),
+    sa.Column("first_step", sa.BigInteger, nullable=False, comment="the smallest step; last_step: the largest"),
     sa.Column("last_step", sa.BigInteger, nullable=False),
     sa.Column("min", sa.Float),
     sa.Column("max", sa.Float),
-    sa.Column("sum", sa.Float, nullable=False),
+    sa.Column("sum", sa.Float),
     sa.Column("last", sa.Float),
-    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False, comment="float64 column of the values"),
     sa.UniqueConstraint("metric", "number"),
 )
 
@@ -90,9 +108,11 @@ objects = sa.Table(
     sa.Column("pk", sa.Integer, primary_key=True),
     sa.Column("run", sa.ForeignKey("runs.pk"), nullable=False),
     sa.Column("key", sa.Text, nullable=False),
+    sa.Column("row", sa.BigInteger, nullable=False, comment="number of the history row"),
     sa.Column("step", sa.BigInteger, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False, comment="a history value that is no number, as msgpack"),
-    sa.Index("objects_run", "run", "key", "step"),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False, comment="a history value that float64 cannot hold, as a record"),
+    sa.Index("objects_run", "run", "key", "row"),
 )
 
 console = sa.Table(
@@ -102,7 +122,7 @@ console = sa.Table(
     sa.Column("n", sa.Integer, primary_key=True),
     sa.Column("time", sa.Float, nullable=False),
     sa.Column("stream", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False, comment="a line with its line end; without one it is still open"),
 )
 
 files = sa.Table(
@@ -113,6 +133,16 @@ files = sa.Table(
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("time", sa.Float, nullable=False),
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.pk"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False, index=True),
+    sa.Column("used", sa.Boolean, nullable=False, comment="true when the run used it, false when it made it"),
+    sa.Column("data", sa.LargeBinary, nullable=False, comment="the Artifact record"),
 )
 
 sweeps = sa.Table(

@@ -1,0 +1,153 @@
+"""The hub: every use case of besom as one method, named like the routes and the client's methods.
+
+Walks: `append` ends walk 1 (a batch of records becomes state, curves, lines of console and an index); the questions
+(`runs`, `keys`, `groups`, `curves`, `rows`, ...) read what it kept. Doors (HTTP, a folder of journals, importers) call these
+methods and add no rules. The hub knows no HTTP, no journals and no users' rights: `access.py` says who may what.
+
+All methods are safe from every thread and from several processes over one store. Answers are the frozen values of
+core/wire.py. Wrong input raises UsageError (FilterError with its position, NotFound), never anything else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from besom.core.batch import Batch
+from besom.core.names import RunPath
+from besom.core.wire import Change, Console, Curves, Groups, Keys, Projects, Rows, RunPage, RunView
+from besom.hub import bus, curves, query, reaper
+from besom.hub.ingest import Delivery, Ingest, Watcher
+from besom.store.database import Database
+
+
+class Hub:
+    """The use cases over one store. `clock`: seconds since the epoch, UTC; only leases and new rows read it."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self.database = database
+        self.clock = clock
+        self.watchers: list[Watcher] = []
+        self._ingest = Ingest(database, clock, self.watchers)
+        self._since = clock()
+
+    # Walk 1: records come in
+
+    def append(self, path: RunPath, stream: str, batch: Batch, *, lease: float | None = None) -> int:
+        """Keep what `batch` adds to a stream of a run, once. Returns the position now held.
+
+        A position below `batch.start` means a gap: nothing was kept, ship again from there. The same batch twice changes
+        nothing. `lease`: seconds after which a running run counts as lost unless more comes (doors that cannot see the
+        process give one; a door that sees the journal's lock gives None).
+        """
+        return self.append_many([Delivery(path, stream, batch, lease)])[0]
+
+    def append_many(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """`append` for batches of any runs and streams, in order, in one transaction: all of it is kept, or nothing."""
+        return self._ingest.append(deliveries)
+
+    def position(self, path: RunPath, stream: str) -> int:
+        """How far a stream is held; 0 for one that is not known."""
+        return self._ingest.position(path, stream)
+
+    def alive(self, paths: Iterable[RunPath]) -> None:
+        """These runs' processes live: each gets a lease of 60 s. Runs that are not known are passed over."""
+        reaper.alive(self.database, paths, self.clock())
+
+    def reap(self) -> list[RunPath]:
+        """Mark running runs whose lease has run out as crashed; returns them. In the first 60 s of a hub it takes none,
+        because leases could not be renewed while no server ran."""
+        return reaper.reap(self.database, self._ingest, self.clock(), self._since)
+
+    # Runs
+
+    def projects(self) -> Projects:
+        """All projects, latest activity first."""
+        return query.projects(self.database, self.clock())
+
+    def runs(
+        self, entity: str, project: str, *, filter: str = "", sort: str = "", limit: int = 100, offset: int = 0
+    ) -> RunPage:
+        """A page of a project's runs. `sort`: keys by comma, "-" in front descends, missing values last; default newest
+        first. `limit`: at most 1000. A project that does not exist has no runs."""
+        return query.runs(self.database, entity, project, filter, sort, limit, offset)
+
+    def run(self, path: RunPath) -> RunView:
+        """One run. Raises NotFound."""
+        return query.run(self.database, path)
+
+    def patch(
+        self,
+        path: RunPath,
+        *,
+        name: str | None = None,
+        notes: str | None = None,
+        tags: Sequence[str] | None = None,
+        group: str | None = None,
+    ) -> RunView:
+        """Change fields of a run; None leaves a field as it is. Raises NotFound."""
+        self._ingest.patch(path, name=name, notes=notes, tags=None if tags is None else tuple(tags), group=group)
+        return self.run(path)
+
+    def delete(self, path: RunPath) -> None:
+        """Remove a run and all that belongs to it. Raises NotFound, and UsageError while the run is running."""
+        self._ingest.delete(path)
+
+    def rows(
+        self, path: RunPath, *, keys: Sequence[str] | None = None, offset: int = 0, limit: int = 1000
+    ) -> Rows:
+        """Complete history rows in order of step: `_step`, `_time` and each key; None where a row has no such value.
+
+        `keys`: only these columns, and only rows that hold at least one of them; None means all that were logged
+        (without `system.` metrics). `limit`: at most 100,000. Raises NotFound.
+        """
+        return query.rows(self.database, path, keys, offset, limit)
+
+    def console(self, path: RunPath, *, start: int = 0, limit: int = 1000) -> Console:
+        """Lines from number `start` on; a negative start counts from the end. Raises NotFound."""
+        return query.console(self.database, path, start, limit)
+
+    # Questions over many runs
+
+    def keys(self, entity: str, project: str, *, filter: str = "") -> Keys:
+        """What the runs that pass the filter can be filtered, sorted and grouped by, with facets and histograms."""
+        return query.keys(self.database, entity, project, filter)
+
+    def groups(
+        self,
+        entity: str,
+        project: str,
+        *,
+        by: Sequence[str],
+        filter: str = "",
+        metric: str | None = None,
+        use: str = "best",
+    ) -> Groups:
+        """Runs grouped by config (or other) keys, with mean and deviation of each run's best or last of `metric`; best first."""
+        return query.groups(self.database, entity, project, by, filter, metric, use)
+
+    def curves(
+        self,
+        entity: str,
+        project: str,
+        *,
+        keys: Sequence[str],
+        filter: str = "",
+        runs: Sequence[str] | None = None,
+        by: Sequence[str] = (),
+        x: str = "_step",
+        buckets: int = 500,
+        min: float | None = None,
+        max: float | None = None,
+    ) -> Curves:
+        """Curves of metrics on one shared grid, computed over all points. `x`: _step, _relative, _time or a metric;
+        `min`, `max`: zoom on x, both inclusive; `by`: mean and deviation of groups instead of runs; `buckets`: 1 to 5000."""
+        return curves.curves(self.database, entity, project, keys, filter, runs, by, x, buckets, min, max)
+
+    def metric_values(self, path: RunPath, key: str) -> list[float]:
+        """All values of a metric in the order logged; [] for a run or a metric that is not known."""
+        return query.metric_values(self.database, path, key)
+
+    def changes(self, since: int) -> Change:
+        """The runs and sweeps that changed after sequence number `since`, and the number now. Cheap when nothing did."""
+        return bus.changes(self.database, since)
