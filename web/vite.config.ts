@@ -3,7 +3,7 @@
 // proxies to a real server; without it the dev server replays the simulated data of mock/.
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
-import { mock } from "./mock/plugin";
+import { mock } from "./mock/plugin.ts";
 
 export default defineConfig(({ command, mode }) => {
   const api = process.env.BESOM_API;
