@@ -1,6 +1,6 @@
 """A sweep from Python: no YAML, no command line. The function is called once for each trial, in this process.
 
-    python examples/python_sweep.py
+python examples/python_sweep.py
 """
 
 import math

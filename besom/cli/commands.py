@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ class Failure(click.ClickException):
 
     def __init__(self, error: BesomError | OSError) -> None:
         super().__init__(_message(error))
-        self.exit_code = code_of(error)
+        self.exit_code = code_of(error)  # type: ignore[misc]  # click reads it from the object
 
     def show(self, file: Any = None) -> None:
         click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
@@ -113,14 +114,36 @@ class Commands(click.Group):
                 with formatter.section(title):
                     formatter.write_dl([(name, text) for name, (_, text) in section.items()])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal of another encoding shows "?" rather than a traceback
+        return super().main(*args, **{"prog_name": "besom", **extra})
+
     def invoke(self, ctx: click.Context) -> Any:
         with messages():
             return super().invoke(ctx)
 
 
+def besom_version() -> str:
+    """The version that is installed, or "0+source" where besom runs from a folder of sources."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("besom")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"besom {besom_version()}")
+        ctx.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="besom", message="besom %(version)s")
-def besom() -> None:
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def main() -> None:
     """Track experiments and run hyperparameter sweeps, on your own machine.
 
     \b
@@ -129,11 +152,3 @@ def besom() -> None:
     besom agent PROJECT/ID        run its trials
     besom server --open           see everything live in the browser
     """
-
-
-def main() -> None:
-    """Run the command line of this process and end it with the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal of another encoding shows "?" rather than a traceback
-    besom(prog_name="besom")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 import click
 
+from besom.cli.commands import besom_version
 from besom.cli.output import json_option, note, plain, say, show_json, table, warn
 from besom.core.errors import Unavailable, UsageError
 
@@ -64,16 +64,24 @@ def settings(as_json: bool) -> None:
     now = room.load()
     if as_json:
         values = {
-            field.name: {"value": _value(now, field.name), "origin": now.origin(field.name), "environment": list(field.environment)}
+            field.name: {
+                "value": _value(now, field.name),
+                "origin": now.origin(field.name),
+                "environment": list(field.environment),
+            }
             for field in room.FIELDS
         }
-        click.echo(json.dumps({"settings": values, "file": str(room.config_file()), "warnings": list(now.warnings)}, indent=2))
+        click.echo(
+            json.dumps({"settings": values, "file": str(room.config_file()), "warnings": list(now.warnings)}, indent=2)
+        )
         return
     table(
         ("SETTING", "VALUE", "FROM", "VARIABLE"),
         [(field.name, now.shown(field.name), now.origin(field.name), field.environment[0]) for field in room.FIELDS],
     )
-    note(f"\nyour file: {room.config_file()}{'' if room.config_file().exists() else ' (not there yet)'}; ./besom.toml wins over it")
+    note(
+        f"\nyour file: {room.config_file()}{'' if room.config_file().exists() else ' (not there yet)'}; ./besom.toml wins over it"
+    )
     for text in now.warnings:
         warn(text)
 
@@ -89,7 +97,7 @@ def _value(now: Any, name: str) -> Any:
 @json_option
 def version(as_json: bool) -> None:
     """Show the version of besom and of Python."""
-    words = {"besom": installed("besom"), "python": platform.python_version(), "platform": platform.platform()}
+    words = {"besom": besom_version(), "python": platform.python_version(), "platform": platform.platform()}
     if as_json:
         show_json(words)
     else:

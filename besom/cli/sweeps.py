@@ -63,7 +63,7 @@ class Unnamed(click.Command):
 def sweep() -> None:
     """Create a sweep from a YAML file, or list, show and steer sweeps.
 
-    The file says the program, the method, the metric and the parameters (docs/sweeps.md). The command prints the line
+    The file says the program, the method, the metric and the parameters (docs/sweep-yaml.md). The command prints the line
     that starts an agent; agents run the trials, and you may start as many as you like.
     """
 
