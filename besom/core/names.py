@@ -5,7 +5,10 @@ from __future__ import annotations
 import getpass
 import re
 import secrets
+import socket
+import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from besom.core.errors import UsageError
@@ -53,6 +56,15 @@ def login_name() -> str:
     except (OSError, KeyError, ImportError):  # no such user in a container, no pwd module
         return "local"
     return clean(name) or "local"
+
+
+def machine() -> str:
+    """This host, with a mark of its boot and pid namespace: ``name#mark``. Pids compare only where it is the same."""
+    try:
+        marks = Path("/proc/sys/kernel/random/boot_id").read_text() + str(Path("/proc/self/ns/pid").readlink())
+    except OSError:  # not Linux, or hidden
+        marks = ""
+    return f"{socket.gethostname()}#{zlib.crc32(marks.encode()):08x}"
 
 
 def clean(text: str) -> str:

@@ -1,0 +1,355 @@
+"""The sweep controller: a function that an agent's heartbeat calls, not a process.
+
+The walk it serves: agent's beat -> what ended is written down -> lost agents' trials are given back -> `search.stop` ->
+the ends of the sweep -> `search.suggest` -> atomic claim -> commands. Nothing is kept here between calls but a cache of
+curves, so any process over the same store may answer the next beat.
+
+Laws: a trial is at most one agent's; a late or foreign word about it is not heard. Suggestions are computed outside any
+transaction; the claim is an INSERT with a unique number, and the loser asks again. No suggestion while trials are open
+means wait, with none open it means that the sweep is finished. A trial that is tried again keeps its run and its number.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psutil
+
+from besom import search
+from besom.core import record as rec
+from besom.core.batch import Batch
+from besom.core.errors import UsageError, did_you_mean
+from besom.core.names import RunPath, SweepPath, check_id, machine, new_id, new_name, parse_sweep_path
+from besom.core.record import Record
+from besom.core.wire import Agent, Beat, Command, Done, Orders, Sweeps, SweepView
+from besom.hub.sweep.config import metric_of, parse, retries_of
+from besom.hub.sweep.view import best_of, budget_of, ended, sweep_view, target_reached, trial_view
+from besom.store.database import Database
+from besom.store.sweeps import OPEN, AgentRow, NewTrial, SweepRow, SweepStore, TrialRow
+
+LEASE = 60.0
+"""Seconds without a heartbeat after which an agent counts as lost."""
+MOST_LOST = 3
+"""How often a trial is tried again because its agent was lost or told to leave."""
+MOVES = {
+    "paused": ("pending", "running", "paused"),
+    "running": ("pending", "running", "paused", "finished", "canceled"),
+    "finished": ("pending", "running", "paused", "finished"),
+    "canceled": ("pending", "running", "paused", "canceled"),
+}
+"""State that is asked for -> the states it may be reached from."""
+RUN_STATES = {
+    "finished": rec.FINISHED,
+    "failed": rec.FAILED,
+    "crashed": rec.CRASHED,
+    "stopped": rec.KILLED,
+    "killed": rec.KILLED,
+    "preempted": rec.PREEMPTED,
+}
+
+Append = Callable[[RunPath, str, Batch], int]
+Values = Callable[[RunPath, str], Sequence[float]]
+
+
+class Controller:
+    """Sweeps over one store. `values(run, metric)`: what a run logged; `append`: the hub's; `ended`: told once a sweep ends."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        values: Values,
+        append: Append,
+        clock: Callable[[], float],
+        ended: Callable[[SweepView], None] = lambda sweep: None,
+    ) -> None:
+        self.store = SweepStore(database)
+        self._values, self._append, self._clock, self._ended = values, append, clock, ended
+        self._machine = machine()
+        self._curves: dict[tuple[int, str], tuple[int, Sequence[float]]] = {}
+
+    # What people do with sweeps
+
+    def create(self, entity: str, project: str, config: Mapping[str, Any]) -> SweepView:
+        """Keep a new sweep. Raises ConfigError that names the key."""
+        spec = parse(config)
+        path = SweepPath(check_id(entity, "entity"), check_id(project, "project"), new_id())
+        name = spec.config.get("name") or new_name()
+        return self._view(self.store.create(path, name, spec.config, spec.warnings, self._clock()))
+
+    def of(self, entity: str | None = None, project: str | None = None) -> Sweeps:
+        """Sweeps, the latest first, without their trials."""
+        return Sweeps(tuple(self._view(sweep, whole=False) for sweep in self.store.of(entity, project)))
+
+    def get(self, path: SweepPath) -> SweepView:
+        """One sweep with its trials. Raises NotFound."""
+        return self._view(self.store.get(path))
+
+    def set(self, path: SweepPath, *, state: str | None = None, config: Mapping[str, Any] | None = None) -> SweepView:
+        """Pause, resume, finish or cancel a sweep, or change its config before its first trial. Raises UsageError, NotFound."""
+        sweep = self.store.get(path)
+        if config is not None:
+            if sweep.state != "pending":
+                raise UsageError(
+                    f"a sweep's config can change before its first trial, and {path} is {sweep.state}; create a new sweep"
+                )
+            spec = parse(config)
+            self.store.update(sweep.pk, config=spec.config, warnings=list(spec.warnings))
+        if state is not None:
+            if state not in MOVES:
+                raise UsageError(f"a sweep is set to {', '.join(MOVES)}, not {state!r}.{did_you_mean(state, MOVES)}")
+            reason = {"finished": "stopped by hand", "canceled": "canceled by hand"}.get(state, "")
+            keep = "pending" if state == "running" and not self.store.trials(sweep) else state
+            if not self.store.update(sweep.pk, only_from=MOVES[state], state=keep, reason=reason):
+                raise UsageError(f"a sweep becomes {state} from {', '.join(MOVES[state])}, and {path} is {sweep.state}")
+        return self.get(path)
+
+    # What agents do
+
+    def register(self, path: str, host: str, pid: int) -> Agent:
+        """A new agent for the sweep ENTITY/PROJECT/ID. Raises NotFound."""
+        sweep = self.store.get(parse_sweep_path(path, entity="", project=None))
+        agent = AgentRow(new_id(), sweep.pk, host, pid, self._clock(), None)
+        self.store.register(agent)
+        return Agent(agent.id, self._view(sweep, whole=False))
+
+    def leave(self, agent: str) -> None:
+        """An agent goes; trials that it still held are given back. Raises NotFound."""
+        row = self.store.seen(agent, self._clock(), left=self._clock())
+        sweep = self.store.by_pk(row.sweep)
+        for trial in self.store.trials(sweep):
+            if trial.agent == agent and trial.state == "running":
+                self._give_back(sweep, trial, "its agent left")
+
+    def beat(self, agent: str, beat: Beat) -> Orders:
+        """One heartbeat. Raises NotFound when the agent or its sweep does not exist any more."""
+        row = self.store.seen(agent, self._clock())
+        sweep = self.store.by_pk(row.sweep)
+        for done in beat.done:
+            self._end(sweep, agent, done)
+        self._reap(sweep, except_for=agent)
+        trials = self._judge(sweep)
+        sweep = self.store.by_pk(sweep.pk)
+        commands = self._steer(sweep, agent, beat, trials)
+        if beat.want and sweep.state in OPEN and not any(c.type == "run" for c in commands):
+            commands += self._claim(sweep, agent, beat.want)
+            sweep, trials = self.store.by_pk(sweep.pk), self._trials(sweep)
+        if sweep.state in ("finished", "canceled"):
+            commands.append(Command("exit", reason=f"the sweep is {sweep.state}: {sweep.reason}"))
+        best = best_of(sweep, trials)
+        _, goal, agg = metric_of(sweep.config)
+        shown = trial_view(best[0], goal, agg) if best else None
+        return Orders(tuple(commands), sweep.state, ended(trials), budget_of(sweep.config), shown, sweep.warnings)
+
+    # The steps of a beat
+
+    def _end(self, sweep: SweepRow, agent: str, done: Done) -> None:
+        """Write down how an attempt ended, and whether it is tried again."""
+        trial = next((t for t in self._trials(sweep) if t.run == done.run), None)
+        if trial is None or (trial.agent, trial.attempt, trial.state) != (agent, done.attempt, "running"):
+            return
+        reason = trial.reason or done.reason
+        self._close_run(sweep, trial, done, reason)
+        state = done.state if done.state in RUN_STATES else "crashed"
+        if state in ("failed", "crashed") and self._run_state(sweep, trial) == rec.PREEMPTED:
+            state = "preempted"
+        if state == "preempted":
+            self._give_back(sweep, trial, reason)
+        elif state in ("failed", "crashed"):
+            again = sweep.state != "canceled" and trial.failures < retries_of(sweep.config)
+            self.store.end(sweep.pk, trial, "pending" if again else state, reason, self._clock(), failures=1)
+        else:
+            state = "killed" if sweep.state == "canceled" and state == "stopped" else state
+            self.store.end(sweep.pk, trial, state, "" if state == "finished" else reason, self._clock())
+
+    def _close_run(self, sweep: SweepRow, trial: TrialRow, done: Done, reason: str) -> None:
+        """The agent's word about the run's end, which wins over the run's own. A run that never began is told whole."""
+        now = self._clock()
+        records: list[Record] = []
+        if trial.run_pk is None:
+            records = [
+                rec.Run(
+                    trial.started or now, trial.run, sweep.path.entity, sweep.path.project, trial.name,
+                    sweep=sweep.path.id, attempt=trial.attempt, starts=True,
+                ),
+                rec.Config(trial.params),
+            ]  # fmt: skip
+            if done.tail:
+                records.append(rec.Console(now, "err", done.tail + "\n"))
+        records.append(rec.Exit(now, done.code, RUN_STATES.get(done.state, rec.CRASHED), reason, "agent"))
+        batch = Batch(0, len(records), tuple(range(len(records))), tuple(records))
+        self._append(RunPath(sweep.path.entity, sweep.path.project, trial.run), f"agent.{trial.attempt}", batch)
+
+    def _run_state(self, sweep: SweepRow, trial: TrialRow) -> str | None:
+        return next((t.run_state for t in self._trials(sweep) if t.number == trial.number), None)
+
+    def _give_back(self, sweep: SweepRow, trial: TrialRow, reason: str) -> None:
+        """An attempt that ended through no fault of the trial: tried again a few times, then crashed."""
+        again = trial.lost < MOST_LOST and sweep.state != "canceled"
+        self.store.end(sweep.pk, trial, "pending" if again else "crashed", reason, self._clock(), lost=1)
+
+    def _reap(self, sweep: SweepRow, except_for: str = "") -> None:
+        """Give back the trials of agents that are gone: no heartbeat within the lease, or on this machine no such process."""
+        held = [t for t in self._trials(sweep) if t.state == "running" and t.agent != except_for]
+        if not held:
+            return
+        agents = self.store.agents(sweep.pk)
+        for trial in held:
+            agent = agents.get(trial.agent)
+            if agent is not None and not self._gone(agent):
+                continue
+            if agent is not None and agent.left is None:
+                self.store.lose(agent.id, self._clock())
+            self._give_back(sweep, trial, "its agent was lost")
+
+    def _gone(self, agent: AgentRow) -> bool:
+        if agent.left is not None or self._clock() - agent.seen > LEASE:
+            return True
+        return agent.host == self._machine and not _lives(agent.pid)
+
+    def _judge(self, sweep: SweepRow) -> list[TrialRow]:
+        """End the sweep when it has reached its target or its budget; warn when its metric never comes. Returns its trials."""
+        trials = self._trials(sweep)
+        if sweep.state not in OPEN:
+            return trials
+        self._warn_unlogged(sweep, trials)
+        best = best_of(sweep, trials)
+        if best and target_reached(sweep, best[1]):
+            self._finish(sweep, f"run {best[0].run} reached the target with {best[1]:.6g}")
+        elif len(trials) >= (budget_of(sweep.config) or len(trials) + 1) and ended(trials) == len(trials):
+            self._finish(sweep, self._why_full(sweep, trials))
+        return trials
+
+    def _why_full(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> str:
+        size = search.size(sweep.config)
+        if size is not None and len(trials) >= size:
+            return f"all {size} points were tried"
+        return f"run_cap of {sweep.config.get('run_cap')} runs is reached"
+
+    def _warn_unlogged(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> None:
+        """Say so, once, when the first trial that finished has no value of the metric."""
+        metric = metric_of(sweep.config)[0]
+        if not metric or any(trial.logged for trial in trials):
+            return
+        first = next((t for t in trials if t.state == "finished"), None)
+        start = f'the metric "{metric}" was never logged'
+        if first is None or any(text.startswith(start) for text in sweep.warnings):
+            return
+        keys = self.store.logged_keys(first)
+        told = f"which logged {', '.join(keys[:10])}" if keys else "which logged nothing"
+        text = f"{start} by run {first.run}, {told}.{did_you_mean(metric, keys)}"
+        self.store.update(sweep.pk, warnings=[*sweep.warnings, text])
+
+    def _finish(self, sweep: SweepRow, reason: str) -> None:
+        if self.store.update(sweep.pk, only_from=OPEN, state="finished", reason=reason):
+            self._ended(self._view(self.store.by_pk(sweep.pk), whole=False))
+
+    def _steer(self, sweep: SweepRow, agent: str, beat: Beat, trials: Sequence[TrialRow]) -> list[Command]:
+        """What the agent must hear about trials that it runs, or should be running."""
+        mine = {t.run: t for t in trials if t.agent == agent and t.state == "running"}
+        alive = set(beat.running)
+        commands = []
+        for run, attempt in beat.running:
+            trial = mine.get(run)
+            if trial is None or trial.attempt != attempt:
+                commands.append(Command("stop", run, attempt=attempt, reason="this trial was given to another agent"))
+        held = {run: t for run, t in mine.items() if (run, t.attempt) in alive}
+        if sweep.state == "canceled":
+            commands += [
+                Command("stop", run, attempt=t.attempt, reason="the sweep was canceled") for run, t in held.items()
+            ]
+            return commands
+        for stop in self._stops(sweep, trials, held):
+            commands.append(Command("stop", stop.id, attempt=held[stop.id].attempt, reason=stop.reason))
+        lost = [t for run, t in mine.items() if (run, t.attempt) not in alive]  # their command never arrived
+        return commands + [_run(t) for t in lost[: beat.want]]
+
+    def _stops(self, sweep: SweepRow, trials: Sequence[TrialRow], held: Mapping[str, TrialRow]) -> list[search.Stop]:
+        """Trials of this agent that a rule ends now, or has ended already; the reason is written down."""
+        found = [search.Stop(t.run, "", t.reason) for t in held.values() if t.reason]
+        if sweep.config.get("early_terminate") is None or not held:
+            return found
+        for stop in search.stop(sweep.config, self._for_search(sweep, trials)):
+            trial = held.get(stop.id)
+            if trial and not trial.reason:
+                reason = f"{stop.rule}: {stop.reason}"
+                self.store.note(sweep.pk, trial, reason)
+                found.append(search.Stop(stop.id, stop.rule, reason))
+        return found
+
+    def _claim(self, sweep: SweepRow, agent: str, want: int) -> list[Command]:
+        """Up to `want` trials for this agent: first what was given back, then new suggestions."""
+        while True:
+            trials = self._trials(sweep)
+            back = [t for t in trials if t.state == "pending"]
+            if back:
+                got = [t for t in (self.store.reclaim(sweep.pk, agent, t, self._clock()) for t in back[:want]) if t]
+                if got or self.store.by_pk(sweep.pk).state not in OPEN:
+                    return [_run(t) for t in got]
+                continue
+            cap = sweep.config.get("run_cap")
+            room = want if cap is None else min(want, cap - len(trials))
+            seed = zlib.crc32(str(sweep.path).encode())
+            found = search.suggest(sweep.config, self._for_search(sweep, trials), room, seed) if room > 0 else []
+            if not found:
+                if ended(trials) == len(trials):
+                    self._finish(sweep, self._why_full(sweep, trials))
+                return []
+            first = max((t.number for t in trials), default=0) + 1
+            new = [NewTrial(new_id(), _name(first + i), s.params, s.info) for i, s in enumerate(found)]
+            claimed = self.store.claim(sweep.pk, agent, first, new, self._clock())
+            if claimed is not None:
+                return [_run(t) for t in claimed]
+
+    # What the steps read
+
+    def _trials(self, sweep: SweepRow) -> list[TrialRow]:
+        return self.store.trials(sweep, metric_of(sweep.config)[0])
+
+    def _for_search(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> list[search.Trial]:
+        metric = metric_of(sweep.config)[0]
+        return [
+            search.Trial(t.run, t.params, t.state, {metric: self._curve(sweep, t, metric)} if metric else {}, t.info)
+            for t in trials
+        ]
+
+    def _curve(self, sweep: SweepRow, trial: TrialRow, metric: str) -> Sequence[float]:
+        """All values that a trial logged, and, once it ended, its summary when the history does not hold it."""
+        logged = trial.logged
+        if logged is None or trial.run_pk is None:
+            return ()
+        key = (trial.run_pk, metric)
+        count, values = self._curves.get(key, (0, ()))
+        if logged.count != count:
+            values = array("d", self._values(RunPath(sweep.path.entity, sweep.path.project, trial.run), metric))
+            self._curves[key] = (len(values), values)
+        if trial.state in OPEN or logged.summary is None or logged.summary in values:
+            return values
+        return [*values, logged.summary]
+
+    def _view(self, sweep: SweepRow, *, whole: bool = True) -> SweepView:
+        self._reap(sweep)
+        here = sum(not self._gone(agent) for agent in self.store.agents(sweep.pk).values())
+        return sweep_view(sweep, self._trials(sweep), here, whole=whole)
+
+
+def _run(trial: TrialRow) -> Command:
+    return Command("run", trial.run, trial.name, trial.number, trial.attempt, trial.params)
+
+
+def _name(number: int) -> str:
+    """A readable name that ends in the trial's number."""
+    return f"{new_name().rpartition('-')[0]}-{number}"
+
+
+def _lives(pid: int) -> bool:
+    """A process of this machine runs; one that has ended and was not waited for does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
