@@ -4,6 +4,7 @@ Usable without the rest of the package: `from besom.search import Trial, suggest
 rules register here like anybody's.
 """
 
+from besom.search.bayes.method import Bayes
 from besom.search.engine import (
     Method,
     Problem,
@@ -20,12 +21,15 @@ from besom.search.engine import (
 from besom.search.error import SpaceError
 from besom.search.grid import Grid
 from besom.search.halting.hyperband import Hyperband
+from besom.search.quasi import Quasi
 from besom.search.random import Random
 from besom.search.space import Space, parse
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
 register_method("grid", Grid())
 register_method("random", Random())
+register_method("quasi", Quasi())
+register_method("bayes", Bayes())
 register_rule("hyperband", Hyperband())
 
 __all__ = [

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from besom.search.heavy import special
+
 Floats = NDArray[np.float64]
 
 # u is kept this far from 0 and 1 where a law has no end: +-7 standard deviations of a normal law.
@@ -110,11 +112,7 @@ class Beta:
     high: float = 1.0
 
     def ppf(self, u: Any) -> Floats:
-        from scipy.special import betaincinv
-
-        return np.asarray(betaincinv(self.a, self.b, np.clip(np.asarray(u, dtype=float), 0.0, 1.0)))
+        return np.asarray(special().betaincinv(self.a, self.b, np.clip(np.asarray(u, dtype=float), 0.0, 1.0)))
 
     def cdf(self, x: Any) -> Floats:
-        from scipy.special import betainc
-
-        return np.asarray(betainc(self.a, self.b, np.clip(np.asarray(x, dtype=float), 0.0, 1.0)))
+        return np.asarray(special().betainc(self.a, self.b, np.clip(np.asarray(x, dtype=float), 0.0, 1.0)))

@@ -1,0 +1,1 @@
+"""`method: bayes`, the flagship: `method` arranges; `layout`, `outputs`, `gp` and `acquire` are its mathematics."""

@@ -1,0 +1,203 @@
+"""Where to look next: the logarithm of expected improvement, and the search for its greatest value in a mixed space.
+
+Ament et al., "Unexpected improvements to expected improvement" (NeurIPS 2023) for the sound logarithm. The search goes
+from a pool of random points and of moves around the best ones to a few leaders, then value by value over coarse
+columns and by gradient over smooth ones. Every point that is judged is first snapped to a representable one. All is
+minimisation. It knows no trials; what is tried already is for the caller to leave out.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from besom.search.bayes.gp import Posterior
+from besom.search.bayes.layout import Layout
+from besom.search.heavy import minimizer, special
+from besom.search.laws import Floats
+
+UNIFORM = 512  # points anywhere
+AROUND = 5  # best points that moves start from
+MOVES = 24  # moves of each scale from each
+SCALES = (0.3, 0.1, 0.03, 0.01)
+LEADERS = 5
+TOP = 200  # of the pool, where leaders are taken from
+APART = 1e-3  # least squared distance of two leaders, in lengthscales
+ALL = 8  # values of a column that are all tried in turn
+ITERATIONS = 30
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+def log_h(z: Floats) -> Floats:
+    """log(phi(z) + z Phi(z)), (n,), exact far below 0 too."""
+    lib = special()
+    z = np.asarray(z, dtype=float)
+    out = np.empty_like(z)
+    near, far = z > -1.0, z < -1e4
+    mid = ~near & ~far
+    x = z[near]
+    out[near] = np.log(np.exp(-0.5 * x * x - HALF_LOG_2PI) + x * lib.ndtr(x))
+    x = -z[mid]
+    out[mid] = -0.5 * x * x - HALF_LOG_2PI + np.log1p(-math.sqrt(math.pi / 2) * x * lib.erfcx(x / math.sqrt(2.0)))
+    x = -z[far]
+    out[far] = -0.5 * x * x - HALF_LOG_2PI - 2.0 * np.log(x)
+    return out
+
+
+def log_ei(mean: Floats, deviation: Floats, incumbent: float) -> Floats:
+    """(n,) log of the expected improvement below `incumbent`."""
+    return log_h((incumbent - mean) / deviation) + np.log(deviation)
+
+
+class Search:
+    """One search for the point of greatest log expected improvement."""
+
+    def __init__(self, posterior: Posterior, incumbent: float, generator: np.random.Generator) -> None:
+        self.posterior, self.incumbent, self.generator = posterior, incumbent, generator
+        self.layout: Layout = posterior.layout
+        self.reach = np.clip(1.0 / np.sqrt(posterior.weight), 0.05, 1.0)
+
+    def score(self, rows: Floats) -> Floats:
+        """(n,) log expected improvement at snapped rows."""
+        return log_ei(*self.posterior.predict(rows), self.incumbent)
+
+    def ranked(self) -> tuple[Floats, Floats]:
+        """Rows and their scores, the best first: the leaders after their climb, then the pool."""
+        pool = self.pool()
+        scores = self.score(pool)
+        rows = self.leaders(pool, scores)
+        rows, climbed = self.climb(rows)
+        if len(self.layout.coarse) and len(self.layout.smooth):
+            again, better = self.climb(rows[np.argsort(-climbed, kind="stable")[:3]])
+            rows, climbed = np.concatenate([rows, again]), np.concatenate([climbed, better])
+        rows, scores = np.concatenate([rows, pool]), np.concatenate([climbed, scores])
+        order = np.argsort(-scores, kind="stable")
+        return rows[order], scores[order]
+
+    def pool(self) -> Floats:
+        """(m, d) snapped points: anywhere, and around the best known ones."""
+        d = self.layout.d
+        anywhere = self.generator.random((UNIFORM, d))
+        best = np.argsort(self.posterior.t, kind="stable")[:AROUND]
+        centres = np.nan_to_num(self.posterior.rows[best], nan=0.5)
+        steps = np.repeat(np.tile(SCALES, len(centres)), MOVES)
+        return self.layout.snap(
+            np.concatenate([anywhere, self.moved(np.repeat(centres, MOVES * len(SCALES), 0), steps)])
+        )
+
+    def moved(self, rows: Floats, scale: Floats) -> Floats:
+        """(m, d) each row after a random move of its scale (m,): some columns by a normal step, some categories redrawn."""
+        m, d = rows.shape
+        dice = self.generator
+        moves = dice.random((m, d)) < max(0.3, 2.0 / d)
+        moves[np.arange(m), dice.integers(d, size=m)] = True
+        step = dice.standard_normal((m, d)) * scale[:, None] * self.reach
+        redraw = moves & (dice.random((m, d)) < 0.5)
+        new = np.abs(rows + np.where(moves & ~self.layout.category, step, 0.0))
+        new = np.clip(1.0 - np.abs(1.0 - new), 0.0, 1.0)
+        return np.where(redraw & self.layout.category, dice.random((m, d)), new)
+
+    def leaders(self, pool: Floats, scores: Floats) -> Floats:
+        """A few distinct rows among the best of the pool."""
+        order = np.argsort(-scores, kind="stable")[:TOP]
+        embedded = self.layout.embed(pool[order], self.posterior.weight)
+        chosen = [0]
+        nearest = ((embedded - embedded[0]) ** 2).sum(axis=1)
+        while len(chosen) < LEADERS:
+            free = np.flatnonzero(nearest > APART)
+            if not len(free):
+                break
+            chosen.append(int(free[0]))
+            nearest = np.minimum(nearest, ((embedded - embedded[free[0]]) ** 2).sum(axis=1))
+        return pool[order[chosen]]
+
+    def climb(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Each row improved over coarse columns, then over smooth ones; and the scores."""
+        rows = self.by_value(rows) if len(self.layout.coarse) else rows.copy()
+        scores = self.score(rows)
+        if len(self.layout.smooth):
+            smooth = self.layout.snap(np.array([self.by_gradient(row) for row in rows]))
+            better = self.score(smooth)
+            rows = np.where((better > scores)[:, None], smooth, rows)
+            scores = np.maximum(scores, better)
+        return rows, scores
+
+    def by_value(self, rows: Floats) -> Floats:
+        """Coordinate search of all rows at once over the coarse columns, up to three sweeps."""
+        rows = rows.copy()
+        scores = self.score(rows)
+        for _ in range(3):
+            changed = False
+            for j in self.layout.coarse:
+                trial, owner = self._alternatives(rows, j)
+                if not len(trial):
+                    continue
+                found = self.score(trial)
+                for i in range(len(rows)):
+                    mine = np.flatnonzero(owner == i)
+                    if len(mine) and found[best := mine[np.argmax(found[mine])]] > scores[i] + 1e-12:
+                        rows[i], scores[i], changed = trial[best], found[best], True
+            if not changed:
+                break
+        return rows
+
+    def _alternatives(self, rows: Floats, j: int) -> tuple[Floats, Any]:
+        """Rows with another value in coarse column j, and whose alternative each is."""
+        levels = self.layout.levels[j]
+        assert levels is not None
+        k = len(levels)
+        owners: list[int] = []
+        places: list[int] = []
+        for i, row in enumerate(rows):
+            here = self.layout.place(row, j)
+            if k <= ALL:
+                options = set(range(k))
+            elif self.layout.category[j]:
+                options = set(self.generator.integers(k, size=8).tolist())
+            else:
+                jump = max(k // 8, 3)
+                options = {here - 1, here + 1, here - 2, here + 2, here - jump, here + jump}
+                options.add(int(self.generator.integers(k)))
+            for place in sorted(options):
+                if place != here and 0 <= place < k:
+                    owners.append(i)
+                    places.append(place)
+        trial = rows[owners]
+        trial[:, j] = levels[places]
+        return trial, np.array(owners, dtype=int)
+
+    def by_gradient(self, row: Floats) -> Floats:
+        """The row with its smooth columns moved uphill."""
+        smooth = self.layout.smooth
+        line = self.posterior.along(row, smooth)
+
+        def descend(x: Floats) -> tuple[float, Floats]:
+            mean, deviation, mean_slope, slope = line(x)
+            z = (self.incumbent - mean) / deviation
+            h, phi_ratio, ndtr_ratio = _ratios(z)
+            gradient = (ndtr_ratio * mean_slope - phi_ratio * slope) / deviation
+            return -(h + math.log(deviation)), gradient
+
+        options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
+        bounds = [(0.0, 1.0)] * len(smooth)
+        result: Any = minimizer()(descend, row[smooth], jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        new = row.copy()
+        new[smooth] = np.clip(result.x, 0.0, 1.0)
+        return new
+
+
+def _ratios(z: float) -> tuple[float, float, float]:
+    """log h(z), phi(z) / h(z), Phi(z) / h(z)."""
+    if z > -1.0:
+        phi = math.exp(-0.5 * z * z - HALF_LOG_2PI)
+        big = 0.5 * math.erfc(-z / math.sqrt(2.0))
+        h = phi + z * big
+        return math.log(h), phi / h, big / h
+    log_phi = -0.5 * z * z - HALF_LOG_2PI
+    if z < -1e4:
+        return log_phi - 2.0 * math.log(-z), z * z, -z
+    mills = math.sqrt(math.pi / 2) * float(special().erfcx(-z / math.sqrt(2.0)))
+    rest = 1.0 + z * mills
+    return log_phi + math.log(rest), 1.0 / rest, mills / rest
