@@ -118,7 +118,8 @@ def decode(payload: bytes) -> Record:
     if kind is History:
         data = record.data  # type: ignore[union-attr]
         for value in data.values():
-            if type(value) in (dict, list):
+            of = type(value)
+            if of is dict or of is list:
                 return History(record.step, record.time, _flat(data), record.partial)  # type: ignore[union-attr]
     elif kind is Summary:
         return Summary(_flat(record.update), record.remove)  # type: ignore[union-attr]

@@ -8,6 +8,7 @@
     |-- StoreError            what is kept could not be read or written
     |   |-- JournalFull       no room left on the disk for one more record
     |   |-- JournalDamaged    a file that is not a journal, or a header that cannot be read
+    |   |-- JournalForked     a forked child tried to write into the journal of its parent
     |   `-- GapError          a batch that starts behind what the stream holds: carries `position`
     `-- Unavailable           the server is busy, starting or unreachable: try again
 
@@ -60,6 +61,10 @@ class JournalFull(StoreError):
 
 class JournalDamaged(StoreError):
     """The file is not a journal, or its header cannot be read."""
+
+
+class JournalForked(StoreError):
+    """A forked child holds only a copy of its parent's journal; it makes its own or asks the parent to log."""
 
 
 class GapError(StoreError):
