@@ -24,6 +24,7 @@ import msgspec
 from besom.core import codec, errors, exact, wire
 from besom.core.batch import Batch
 from besom.core.errors import BesomError, Unavailable, UsageError
+from besom.core.names import RunPath
 
 if TYPE_CHECKING:
     from besom.settings import Settings
@@ -102,8 +103,8 @@ class Client:
 
     def runs(
         self,
-        entity: str | None = None,
-        project: str | None = None,
+        entity: str,
+        project: str,
         *,
         filter: str = "",
         sort: str = "",
@@ -213,7 +214,7 @@ class Client:
 
     def alive(self, runs: Iterable[tuple[str, str, str]]) -> None:
         """Renew the leases (60 s) of runs, as (entity, project, id), whose processes live."""
-        self._send("POST", ("alive",), body=msgspec.msgpack.encode(wire.Alive(tuple(runs))))
+        self._send("POST", ("alive",), body=exact.encode(wire.Alive(tuple(RunPath(*run) for run in runs))))
 
     # Sweeps
 
@@ -339,7 +340,7 @@ def join(items: Iterable[str]) -> str:
 
 def _pause(tries: int, problem: BesomError) -> float:
     """Seconds before try number `tries` + 1: doubling with jitter, or what the server asked for when that is longer."""
-    pause = min(LONGEST_PAUSE, 0.1 * 2**tries) * random.uniform(0.75, 1.25)
+    pause = min(LONGEST_PAUSE, 0.1 * 2.0**tries) * random.uniform(0.75, 1.25)
     asked: float | None = getattr(problem, "retry_after", None)
     return max(pause, asked or 0.0)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from besom.core.names import RunPath
 
 class MetricStat(msgspec.Struct, frozen=True):
     """Aggregates of one metric of one run, over all its points. `best` follows `goal`. NaN does not count in min, max, mean, best."""
@@ -337,7 +338,7 @@ class RunChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Alive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Runs whose processes live, as (entity, project, id): each gets a lease of 60 s."""
 
-    runs: tuple[tuple[str, str, str], ...]
+    paths: tuple[RunPath, ...] = msgspec.field(name="runs")
 
 
 class NewSweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -10,14 +10,16 @@ from besom.core import wire
 from besom.core.batch import Batch
 from besom.server.route import REQUIRED, Param, Permission, Route
 
+LEASE = 60.0
+"""Seconds that a run whose process this machine cannot see counts as alive after a word from it."""
 RUN = "/api/runs/{entity}/{project}/{id}"
 SWEEP = "/api/sweeps/{entity}/{project}/{id}"
 STREAM = "/api/append/{entity}/{project}/{id}/{stream}"
 
-_entity = Param("entity", str, "the user or team that owns the project; all of them when absent")
-_project = Param("project", str, "the project; all of them when absent")
-_one_entity = Param("entity", str, "the user or team that owns the project", REQUIRED)
-_one_project = Param("project", str, "the project", REQUIRED)
+_entity = Param("entity", str, "the user or team that owns the project", REQUIRED)
+_project = Param("project", str, "the project", REQUIRED)
+_any_entity = Param("entity", str, "the user or team that owns the project; all of them when absent")
+_any_project = Param("project", str, "the project; all of them when absent")
 _filter = Param("filter", str, "a filter text, e.g. `config.lr < 1e-3 and state = finished`", "")
 _by = Param("by", tuple, "comma list of config keys or fields to group by, e.g. `config.lr,config.arch`", ())
 _since = Param("since", int, "the last sequence number seen; -1: from now on", -1)
@@ -51,7 +53,7 @@ READS = (
         "Complete rows of a run's history, in order of step.",
         Permission.READ,
         (
-            Param("keys", tuple, "comma list of metrics; all when absent", ()),
+            Param("keys", tuple, "comma list of metrics; all when absent"),
             Param("offset", int, "rows to pass over", 0),
             Param("limit", int, "rows in a page", 10_000),
         ),
@@ -75,7 +77,7 @@ READS = (
         wire.Keys,
         "The keys that runs can be filtered, sorted and grouped by, and the names of their metrics.",
         Permission.READ,
-        (_one_entity, _one_project, _filter),
+        (_entity, _project, _filter),
     ),
     Route(
         "GET",
@@ -85,11 +87,11 @@ READS = (
         "Runs grouped by keys, with the mean and deviation of a metric.",
         Permission.READ,
         (
-            _one_entity,
-            _one_project,
+            _entity,
+            _project,
             _filter,
             _by,
-            Param("metric", str, "the metric to summarise", ""),
+            Param("metric", str, "the metric to summarise"),
             Param("use", str, "of each run: `best` or `last`", "best"),
         ),
     ),
@@ -101,11 +103,11 @@ READS = (
         "Metrics over a shared x axis, thinned to buckets over all points.",
         Permission.READ,
         (
-            _one_entity,
-            _one_project,
+            _entity,
+            _project,
             Param("keys", tuple, "comma list of metrics", REQUIRED),
             _filter,
-            Param("runs", tuple, "comma list of run ids; all that pass the filter when absent", ()),
+            Param("runs", tuple, "comma list of run ids; all that pass the filter when absent"),
             _by,
             Param("x", str, "`_step`, `_relative` (seconds), `_time`, or a metric", "_step"),
             Param("buckets", int, "columns of the answer: the width of the chart in pixels", 500),
@@ -121,7 +123,7 @@ WRITES = (
     Route("DELETE", RUN, "delete", None, "Delete a run and all that it logged.", Permission.WRITE),
     Route("POST", STREAM, "append", wire.Position,
           "Append records to a stream. Idempotent; a gap answers with the position held, to ship again from there.",
-          Permission.WRITE, body=Batch, body_as="batch", wrap=wire.Position, fresh=False),
+          Permission.WRITE, body=Batch, body_as="batch", wrap=wire.Position, fixed=(("lease", LEASE),), fresh=False),
     Route("GET", STREAM, "position", wire.Position, "How far a stream is held.", Permission.WRITE, wrap=wire.Position,
           fresh=False),
     Route("POST", "/api/alive", "alive", None, "Renew the leases of runs whose processes live.", Permission.WRITE,
@@ -132,7 +134,7 @@ SWEEPS = (
     Route("POST", "/api/sweeps", "create_sweep", wire.SweepView, "Create a sweep.", Permission.WRITE,
           body=wire.NewSweep),
     Route("GET", "/api/sweeps", "sweeps", wire.Sweeps, "Sweeps, the latest first, without their trials.",
-          Permission.READ, (_entity, _project)),
+          Permission.READ, (_any_entity, _any_project)),
     Route("GET", SWEEP, "sweep", wire.SweepView, "One sweep with its trials.", Permission.READ),
     Route("PATCH", SWEEP, "set_sweep", wire.SweepView, "Pause, resume, stop or cancel a sweep, or change its config.",
           Permission.WRITE, body=wire.SweepChange),

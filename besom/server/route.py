@@ -19,11 +19,12 @@ from starlette.datastructures import QueryParams
 from besom.core import codec
 from besom.core.batch import Batch
 from besom.core.errors import NotFound, UsageError, did_you_mean
+from besom.core.names import RunPath, SweepPath
 
 JSON, MSGPACK, BATCH = "application/json", "application/msgpack", "application/octet-stream"
 LIMIT = 4 << 20
-"""Bytes of a body; a batch may have `BATCH_LIMIT`, because one record may carry a large value."""
-BATCH_LIMIT = 256 << 20
+"""Bytes of a body; a batch may have `BATCH_LIMIT`, because a record of a journal may have 1 GiB."""
+BATCH_LIMIT = (1 << 30) + (1 << 20)
 REQUIRED: Any = object()
 
 
@@ -59,8 +60,9 @@ class Param:
 class Route:
     """One row of the table.
 
-    `path`: a template; ``{n}`` is an integer, every other placeholder text. `call`: the hub method, called with the path's and
-    query's parameters by name and the body: its fields by name, or whole under the name `body_as`.
+    `path`: a template; ``{n}`` is an integer, every other placeholder text; ``{entity}/{project}/{id}`` becomes one
+    argument `path`, a RunPath or SweepPath. `call`: the hub method, called with the path's and query's parameters by name, the body (its
+    fields by name, or whole under the name `body_as`), and `fixed`.
     `result`: a struct of core/wire.py, or None for an empty answer; `wrap` makes it of what the hub method returns.
     `fresh`: changed journals are caught up before the call (read-your-writes).
     """
@@ -75,6 +77,7 @@ class Route:
     body: Any = None
     body_as: str = ""
     wrap: Any = None
+    fixed: tuple[tuple[str, Any], ...] = ()
     fresh: bool = True
     placeholders: tuple[str, ...] = field(init=False)
 
@@ -89,6 +92,9 @@ class Route:
     def arguments(self, path: Mapping[str, str], query: QueryParams, body: bytes, content: str) -> dict[str, Any]:
         """The hub method's keyword arguments. Raises UsageError (NotFound for a path that cannot exist)."""
         found: dict[str, Any] = {name: _placeholder(name, path[name]) for name in self.placeholders}
+        if "project" in found:
+            names = SweepPath if self.path.startswith("/api/sweeps/") else RunPath
+            found["path"] = names(found.pop("entity"), found.pop("project"), found.pop("id"))
         known = {param.name for param in self.params}
         for name in query:
             if name not in known:
@@ -103,6 +109,7 @@ class Route:
                 found[param.name] = _query(param, text)
         if self.body is not None:
             found.update(self._body(body, content))
+        found.update(self.fixed)
         return found
 
     def _body(self, body: bytes, content: str) -> dict[str, Any]:

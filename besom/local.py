@@ -1,0 +1,289 @@
+"""The composition root: hub, folder door and application over the user's own store, and the two processes around them.
+
+`application` serves calls in this process (no server), `serve` does the same behind a socket (`besom server`), and
+`deliver` carries journals to a server, or alerts to their channels, in a process of its own (`besom deliver`). All rooms
+meet here and nowhere else; there is no rule here, only wiring.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from besom.client import Client, connect
+from besom.core.batch import Batch
+from besom.core.errors import BesomError, GapError, Unavailable, UsageError
+from besom.core.names import RunPath
+from besom.core.wire import RunView
+from besom.hub.hub import Hub
+from besom.server.app import Application
+from besom.journal.file import Header
+from besom.journal.ship import ship
+from besom.server.folder import FileLock, Folder, Journals, run_of
+from besom.server.serve import Server, Timer, address, listen
+from besom.settings import Settings
+from besom.store.migrations import open_database
+
+log = logging.getLogger("besom.local")
+LIVELY, IDLE = 0.25, 1.0
+"""Seconds between two looks at the journals, while one of them is written and while none is."""
+REAP = 5.0
+RENEW = 20.0
+"""Seconds between two renewals of the leases (60 s) of runs that a deliverer sees alive."""
+PATIENCE = 24 * 3600.0
+"""Seconds that a deliverer waits for a server out of reach when no run is alive any more; the next one starts anew."""
+
+
+class Store(NamedTuple):
+    """The user's store, open in this process."""
+
+    hub: Hub
+    folder: Folder
+
+
+_stores: dict[tuple[int, Path], Store] = {}
+_opening = threading.Lock()
+
+
+def store(settings: Settings) -> Store:
+    """The store of `settings.dir`, opened once for each process. Raises StoreError when a newer besom has written it."""
+    key = (os.getpid(), settings.database.absolute())
+    with _opening:
+        found = _stores.get(key)
+        if found is None:
+            settings.dir.mkdir(parents=True, exist_ok=True)
+            hub = Hub(open_database(settings.database))
+            found = _stores[key] = Store(hub, Folder(hub, settings.dir / "journals"))
+        return found
+
+
+def hub(settings: Settings) -> Hub:
+    """The hub over the user's store."""
+    return store(settings).hub
+
+
+def close(settings: Settings) -> None:
+    """Close the store of this process, if it is open. For tests and for processes that go on without it."""
+    with _opening:
+        found = _stores.pop((os.getpid(), settings.database.absolute()), None)
+    if found is not None:
+        found.hub.database.close()
+
+
+def application(settings: Settings) -> Application:
+    """The application over the user's store; every question first catches up what was logged before it."""
+    held = store(settings)
+    return Application(lambda: held.hub, catch_up=held.folder.catch_up, changed=lambda what: _changed(settings, what))
+
+
+def _changed(settings: Settings, what: str) -> None:
+    """Keep `deliver.on` true to the channels: runs start a deliverer when it exists, without opening the store."""
+    if what not in ("add_channel", "remove_channel"):
+        return
+    sign = settings.dir / "deliver.on"
+    if store(settings).hub.alerts().channels:
+        sign.touch()
+    else:
+        sign.unlink(missing_ok=True)
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the user's store until SIGTERM or Ctrl-C. `ready` is told the address as soon as it answers; port 0 takes any.
+
+    Raises UsageError for an address or port that cannot be had, and StoreError for a store that cannot be opened.
+    """
+    sock = listen(host, port)
+    with sock:
+        _Service(settings).run(address(sock), [sock], ready)
+
+
+class _Service:
+    """One `serve`: the application, the store that opens behind it, and the timers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store: Store | None = None
+        self._fault: Exception | None = None
+        self._app = Application(
+            lambda: self._ready().hub,
+            catch_up=lambda: self._ready().folder.catch_up(),
+            changed=lambda what: _changed(settings, what),
+        )
+        self._server = Server(self._app)
+        self._timers = [Timer("journals", self._look), Timer("alerts", self._send), Timer("leases", self._reap)]
+
+    def run(self, at: str, sockets: list[object], ready: Callable[[str], None] | None) -> None:
+        opener = threading.Thread(target=self._open, name="besom-open", daemon=True)
+        opener.start()
+        if ready is not None:
+            ready(at)
+        try:
+            self._server.run(sockets)  # type: ignore[arg-type]
+        finally:
+            opener.join()
+            for timer in self._timers:
+                timer.stop()
+            self._app.close()
+            close(self._settings)
+        if self._fault is not None:
+            raise self._fault
+
+    def _open(self) -> None:
+        try:
+            self._store = store(self._settings)
+        except Exception as error:  # whatever it is, it is raised by `run`
+            self._fault = error
+            self._server.should_exit = True
+            return
+        for timer in self._timers:
+            timer.start()
+
+    def _ready(self) -> Store:
+        if self._store is None:
+            raise Unavailable("besom is starting", retry_after=1.0)
+        return self._store
+
+    def _look(self) -> float:
+        return LIVELY if self._ready().folder.catch_up() else IDLE
+
+    def _send(self) -> float:
+        self._ready().hub.deliver()
+        return IDLE
+
+    def _reap(self) -> float:
+        self._ready().hub.reap()
+        return REAP
+
+
+# besom deliver
+
+
+def deliver(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Carry until nothing is alive and nothing waits: journals to the server that is set, else alerts to their channels.
+
+    One process does it for each store; another that is called meanwhile returns at once. Without a network it waits,
+    longer each time, and goes on from where the server says it is.
+    """
+    lock = FileLock(settings.home / "deliver.lock")
+    _log_to(settings.home / "deliver.log")
+    while lock.take():
+        try:
+            (_to_server if settings.server else _to_channels)(settings, sleep)
+        finally:
+            lock.free()
+        if not (settings.server and Shipper(settings.journals, None).waiting()):
+            return  # otherwise a run began while the lock was held and its own deliverer was sent away
+
+
+class Shipper(Journals):
+    """The journals of one server's folder on their way to it. `client` None only counts them."""
+
+    def __init__(self, folder: Path, client: Client | None, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(folder, clock)
+        self._client = client
+        self._renewed = 0.0
+
+    def waiting(self) -> int:
+        """Journals that are not delivered to their end, without those that the server refused."""
+        return sum(path.name not in self._refused for path in self._paths())
+
+    def carry(self, journals: Mapping[Path, Header]) -> None:
+        for path, head in journals.items():
+            try:
+                known = self.positions.get(path.name)
+                if known is None:
+                    known = self._to().position(*run_of(head), head.stream)
+
+                def send(head: Header, batch: Batch, path: Path = path) -> int:
+                    held = self.send(head, head.stream, batch)
+                    if held < batch.start:
+                        raise GapError(held)
+                    self.note(path, batch.records)
+                    return held
+
+                self.positions[path.name] = ship(path, known, send)
+            except UsageError as error:
+                self.refuse(path, error)
+            except FileNotFoundError:  # somebody tidied up
+                continue
+
+    def send(self, head: Header, stream: str, batch: Batch) -> int:
+        return self._to().append(*run_of(head), stream, batch)
+
+    def view(self, run: RunPath) -> RunView:
+        return self._to().run(*run)
+
+    def renew(self, living: list[Header]) -> None:
+        """Renew the leases of the runs that are alive here, when it is time."""
+        if living and time.monotonic() - self._renewed > RENEW:
+            self._to().alive([run_of(head) for head in living])
+            self._renewed = time.monotonic()
+
+    def _to(self) -> Client:
+        if self._client is None:
+            raise Unavailable("no server")
+        return self._client
+
+
+def _to_server(settings: Settings, sleep: Callable[[float], None]) -> None:
+    with connect(settings, patience=0) as client:
+        shipper = Shipper(settings.journals, client)
+        failures, since = 0, time.monotonic()
+        while True:
+            try:
+                living = shipper.look()
+                shipper.renew(living)
+            except (Unavailable, OSError) as error:
+                if failures == 0:
+                    log.warning("waiting for %s: %s", settings.server, error)
+                failures += 1
+                if time.monotonic() - since > PATIENCE and not shipper.living():
+                    return
+                asked: float | None = getattr(error, "retry_after", None)
+                sleep(max(min(30.0, 0.25 * 2.0 ** min(failures, 10)) * random.uniform(0.75, 1.25), asked or 0.0))
+            else:
+                failures, since = 0, time.monotonic()
+                if not shipper.waiting():
+                    return
+                sleep(LIVELY if living else IDLE)
+
+
+def _to_channels(settings: Settings, sleep: Callable[[float], None]) -> None:
+    held = store(settings)
+    while True:
+        pause = IDLE
+        try:
+            living = held.folder.catch_up()
+            held.hub.reap()
+            waiting = held.hub.deliver()
+        except (BesomError, OSError) as error:  # the store is locked or full: that passes
+            log.warning("alerts wait: %s", error)
+            living, waiting, pause = [], 1, 10.0
+        if not (waiting or (living and (settings.dir / "deliver.on").exists())):
+            return
+        sleep(pause)
+
+
+def _log_to(path: Path) -> None:
+    """What a deliverer has to say goes into a file beside its lock: nobody sees its terminal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger("besom")
+    if not any(isinstance(known, logging.handlers.RotatingFileHandler) for known in root.handlers):
+        root.addHandler(handler)
+    else:
+        handler.close()
