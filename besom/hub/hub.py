@@ -11,13 +11,32 @@ core/wire.py. Wrong input raises UsageError (FilterError with its position, NotF
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from besom.core.batch import Batch
-from besom.core.names import RunPath
-from besom.core.wire import Change, Console, Curves, Groups, Keys, Projects, Rows, RunPage, RunView
+from besom.core.names import RunPath, SweepPath
+from besom.core.wire import (
+    Agent,
+    Alerts,
+    Beat,
+    Change,
+    Console,
+    Curves,
+    Groups,
+    Keys,
+    Orders,
+    Projects,
+    Rows,
+    RunPage,
+    RunView,
+    Sweeps,
+    SweepView,
+)
 from besom.hub import bus, curves, query, reaper
+from besom.hub.alerts import Alerting
 from besom.hub.ingest import Delivery, Ingest, Watcher
+from besom.hub.sweep.controller import Controller
 from besom.store.database import Database
 
 
@@ -30,6 +49,11 @@ class Hub:
         self.watchers: list[Watcher] = []
         self._ingest = Ingest(database, clock, self.watchers)
         self._since = clock()
+        self.alerting = Alerting(database, clock=clock)
+        self.watchers.append(self.alerting.watch)
+        self._sweeps = Controller(
+            database, values=self.metric_values, append=self.append, clock=clock, ended=self.alerting.sweep_ended
+        )
 
     # Walk 1: records come in
 
@@ -151,3 +175,57 @@ class Hub:
     def changes(self, since: int) -> Change:
         """The runs and sweeps that changed after sequence number `since`, and the number now. Cheap when nothing did."""
         return bus.changes(self.database, since)
+
+    # Sweeps and their agents (hub/sweep/controller.py)
+
+    def create_sweep(self, entity: str, project: str, config: Mapping[str, Any]) -> SweepView:
+        """Keep a new sweep. `config`: the sweep.yaml as plain data. Raises ConfigError that names the key."""
+        return self._sweeps.create(entity, project, config)
+
+    def sweeps(self, entity: str | None = None, project: str | None = None) -> Sweeps:
+        """Sweeps, the latest first, without their trials."""
+        return self._sweeps.of(entity, project)
+
+    def sweep(self, path: SweepPath) -> SweepView:
+        """One sweep with its trials. Raises NotFound."""
+        return self._sweeps.get(path)
+
+    def set_sweep(
+        self, path: SweepPath, *, state: str | None = None, config: Mapping[str, Any] | None = None
+    ) -> SweepView:
+        """Set a sweep paused, running, finished or canceled, or change its config before its first trial."""
+        return self._sweeps.set(path, state=state, config=config)
+
+    def register(self, sweep: str, host: str, pid: int) -> Agent:
+        """A new agent for ENTITY/PROJECT/SWEEP. `host`: names.machine of where `pid` means something. Raises NotFound."""
+        return self._sweeps.register(sweep, host, pid)
+
+    def beat(self, id: str, beat: Beat) -> Orders:
+        """An agent's heartbeat: what runs, what ended, what it would take. Raises NotFound."""
+        return self._sweeps.beat(id, beat)
+
+    def leave(self, id: str) -> None:
+        """An agent goes; trials that it still held are given back. Raises NotFound."""
+        self._sweeps.leave(id)
+
+    # Alerts (hub/alerts.py)
+
+    def alerts(self) -> Alerts:
+        """Channels, and the latest alerts with their delivery."""
+        return self.alerting.alerts()
+
+    def add_channel(self, kind: str, url: str) -> Alerts:
+        """Send alerts to `url` from now on. Raises UsageError."""
+        return self.alerting.add_channel(kind, url)
+
+    def remove_channel(self, n: int) -> Alerts:
+        """Forget channel number `n`. Raises NotFound."""
+        return self.alerting.remove_channel(n)
+
+    def test_channels(self) -> Alerts:
+        """Send a test message to every channel now."""
+        return self.alerting.test_channels()
+
+    def deliver(self) -> int:
+        """Send the alerts that are due; how many still wait. Blocks while it sends."""
+        return self.alerting.deliver()

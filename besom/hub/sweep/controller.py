@@ -64,7 +64,7 @@ class Controller:
         values: Values,
         append: Append,
         clock: Callable[[], float],
-        ended: Callable[[SweepView], None] = lambda sweep: None,
+        ended: Callable[[SweepRow, SweepView], None] = lambda sweep, view: None,
     ) -> None:
         self.store = SweepStore(database)
         self._values, self._append, self._clock, self._ended = values, append, clock, ended
@@ -245,7 +245,8 @@ class Controller:
 
     def _finish(self, sweep: SweepRow, reason: str) -> None:
         if self.store.update(sweep.pk, only_from=OPEN, state="finished", reason=reason):
-            self._ended(self._view(self.store.by_pk(sweep.pk), whole=False))
+            now = self.store.by_pk(sweep.pk)
+            self._ended(now, self._view(now, whole=False))
 
     def _steer(self, sweep: SweepRow, agent: str, beat: Beat, trials: Sequence[TrialRow]) -> list[Command]:
         """What the agent must hear about trials that it runs, or should be running."""
