@@ -1,0 +1,154 @@
+"""How a process ends, seen from inside: its exit code, and the state that the run gets for it.
+
+`sys.exit(3)` reaches neither an except hook nor atexit, so `sys.exit` is wrapped; an uncaught exception comes through
+the except hook; SIGTERM is handled only when the user has no handler of his own, and then still ends the process as it
+would have. What none of these see (`os._exit`, a kill) shows in the journal: its lock is free and no Exit was written.
+Knows nothing of records; a run registers what is to be called with an `End`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, NoReturn
+
+from besom.core import record as rec
+from besom.core.errors import Stopped
+
+_REASON = 500
+"""Characters of an exception's message that are kept as the reason."""
+
+
+class End(NamedTuple):
+    """How it ended. `code`: exit code; `state`: one of `record.ENDED`; `reason`: for people."""
+
+    code: int | None
+    state: str
+    reason: str = ""
+
+
+class _Watch:
+    """What was seen so far in this process, and whom to tell."""
+
+    def __init__(self) -> None:
+        self.installed = False
+        self.seen: End | None = None
+        self.runs: dict[int, Callable[[End], object]] = {}
+        self.pid = os.getpid()
+
+
+_watch = _Watch()
+
+
+def register(key: int, finish: Callable[[End], object]) -> None:
+    """Call `finish` with how it ended when this process ends, unless `forget(key)` comes first."""
+    _watch.runs[key] = finish
+    if not _watch.installed:
+        _watch.installed = True
+        _watch.pid = os.getpid()
+        _wrap_exit()
+        _wrap_hook()
+        atexit.register(_at_exit)
+    _take_sigterm()
+
+
+def forget(key: int) -> None:
+    """The run ended by itself."""
+    _watch.runs.pop(key, None)
+    if not _watch.runs:
+        _watch.seen = None
+
+
+def clear() -> None:
+    """In a forked child: the parent's runs are not ours to end."""
+    _watch.runs.clear()
+    _watch.seen = None
+    _watch.pid = os.getpid()
+
+
+def seen() -> End | None:
+    """The exit code or exception that this process is ending with, when it is known already."""
+    return _watch.seen
+
+
+def of_exception(kind: type[BaseException], error: BaseException | None) -> End:
+    """The end that an exception means when nobody catches it."""
+    if issubclass(kind, SystemExit):
+        return of_code(getattr(error, "code", None))
+    if issubclass(kind, KeyboardInterrupt):
+        return End(130, rec.KILLED, "Ctrl-C")
+    if issubclass(kind, Stopped):
+        return End(None, rec.KILLED, str(error) or "stopped")
+    try:
+        text = str(error).strip()
+    except Exception:  # a user's exception may fail to tell itself
+        text = ""
+    return End(1, rec.FAILED, (f"{kind.__name__}: {text}" if text else kind.__name__)[:_REASON])
+
+
+def of_code(code: object) -> End:
+    """The end that ``sys.exit(code)`` means: None and 0 are success, a text is 1."""
+    if code is None or code == 0:
+        return End(0, rec.FINISHED)
+    if isinstance(code, int):
+        return End(code, rec.FAILED, f"exit code {code}")
+    return End(1, rec.FAILED, str(code)[:_REASON])
+
+
+def _finish_all(end: End) -> None:
+    for key, finish in list(_watch.runs.items()):
+        forget(key)
+        finish(end)
+
+
+def _at_exit() -> None:
+    if _watch.pid == os.getpid():
+        _finish_all(_watch.seen or End(0, rec.FINISHED))
+
+
+def _wrap_exit() -> None:
+    original = sys.exit
+
+    def exit(status: Any = None, /) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():
+            _watch.seen = of_code(status)
+        original(status)
+
+    exit.__doc__ = original.__doc__
+    sys.exit = exit
+
+
+def _wrap_hook() -> None:
+    original = sys.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _watch.seen = of_exception(kind, error)
+        original(kind, error, trace)
+
+    sys.excepthook = excepthook
+
+
+def _take_sigterm() -> None:
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    if _watch.pid == os.getpid():
+        _finish_all(End(128 + number, rec.KILLED, signal.Signals(number).name))
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def passing() -> tuple[type[BaseException], BaseException] | tuple[None, None]:
+    """The exception that is passing through right now (we are in a ``finally`` or ``except``), if it means trouble."""
+    kind, error, _ = sys.exc_info()
+    if kind is None or error is None or issubclass(kind, (StopIteration, StopAsyncIteration, GeneratorExit)):
+        return None, None
+    return kind, error
