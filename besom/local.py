@@ -52,7 +52,7 @@ _stores: dict[tuple[int, Path], Store] = {}
 _opening = threading.Lock()
 
 
-def store(settings: Settings) -> Store:
+def open_store(settings: Settings) -> Store:
     """The store of `settings.dir`, opened once for each process. Raises StoreError when a newer besom has written it."""
     key = (os.getpid(), settings.database.absolute())
     with _opening:
@@ -66,7 +66,7 @@ def store(settings: Settings) -> Store:
 
 def hub(settings: Settings) -> Hub:
     """The hub over the user's store."""
-    return store(settings).hub
+    return open_store(settings).hub
 
 
 def close(settings: Settings) -> None:
@@ -79,7 +79,7 @@ def close(settings: Settings) -> None:
 
 def application(settings: Settings) -> Application:
     """The application over the user's store; every question first catches up what was logged before it."""
-    held = store(settings)
+    held = open_store(settings)
     return Application(lambda: held.hub, catch_up=held.folder.catch_up, changed=lambda what: _changed(settings, what))
 
 
@@ -88,7 +88,7 @@ def _changed(settings: Settings, what: str) -> None:
     if what not in ("add_channel", "remove_channel"):
         return
     sign = settings.dir / "deliver.on"
-    if store(settings).hub.alerts().channels:
+    if open_store(settings).hub.alerts().channels:
         sign.touch()
     else:
         sign.unlink(missing_ok=True)
@@ -143,7 +143,7 @@ class _Service:
 
     def _open(self) -> None:
         try:
-            self._store = store(self._settings)
+            self._store = open_store(self._settings)
         except Exception as error:  # whatever it is, it is raised by `run`
             self._fault = error
             self._server.should_exit = True
@@ -262,7 +262,7 @@ def _to_server(settings: Settings, sleep: Callable[[float], None]) -> None:
 
 
 def _to_channels(settings: Settings, sleep: Callable[[float], None]) -> None:
-    held = store(settings)
+    held = open_store(settings)
     while True:
         pause = IDLE
         try:
