@@ -85,7 +85,7 @@ def number(value: Any) -> float | None:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class Real:
     ordered: bool = True
 
     def value(self, u: float) -> Any:
-        return float(self.law.ppf(u))
+        return self.law.value(float(u))
 
     def at(self, index: int) -> Any:
         raise TypeError("a real number has no index")

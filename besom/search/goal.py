@@ -44,9 +44,12 @@ class Goal:
     def history(self, trial: Trial) -> list[float]:
         """The finite values that the trial logged, in order, smaller is better. Text, None, bools, NaN are dropped."""
         logged = trial.metrics.get(self.name, ())
+        found = [self.sign * x for x in logged if type(x) is float and math.isfinite(x)]
+        if len(found) == len(logged):
+            return found
         found = []
         for value in logged:
-            x = value if type(value) is float else number(value)
+            x = number(value)
             if x is not None and math.isfinite(x):
                 found.append(self.sign * x)
         return found

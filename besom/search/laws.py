@@ -31,6 +31,8 @@ class Law(Protocol):
     def high(self) -> float: ...
     def ppf(self, u: Any) -> Floats: ...
     def cdf(self, x: Any) -> Floats: ...
+    def value(self, u: float) -> float:
+        """One number, the same on every machine: the last bits of exp differ between processors, 12 digits do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Uniform:
     def ppf(self, u: Any) -> Floats:
         u = np.asarray(u, dtype=float)
         return np.asarray(np.clip(self.low * (1.0 - u) + self.high * u, self.low, self.high))
+
+    def value(self, u: float) -> float:
+        return min(max(self.low * (1.0 - u) + self.high * u, self.low), self.high)
 
     def cdf(self, x: Any) -> Floats:
         # halves, so that a width beyond the largest float stays finite
@@ -61,6 +66,11 @@ class Log:
         u = np.asarray(u, dtype=float)
         x = np.exp(math.log(self.low) * (1.0 - u) + math.log(self.high) * u)
         return np.asarray(np.clip(x, self.low, self.high))
+
+    def value(self, u: float) -> float:
+        return min(
+            max(_digits(math.exp(math.log(self.low) * (1.0 - u) + math.log(self.high) * u)), self.low), self.high
+        )
 
     def cdf(self, x: Any) -> Floats:
         low, high = math.log(self.low), math.log(self.high)
@@ -93,6 +103,10 @@ class Normal:
                 x = np.minimum(np.exp(x), np.finfo(float).max)
         return x
 
+    def value(self, u: float) -> float:
+        x = self.mu + self.sigma * _digits(NormalDist().inv_cdf(min(max(u, EDGE), 1.0 - EDGE)))
+        return _digits(math.exp(min(x, 709.0))) if self.log else x
+
     def cdf(self, x: Any) -> Floats:
         x = np.asarray(x, dtype=float)
         if self.log:
@@ -114,5 +128,13 @@ class Beta:
     def ppf(self, u: Any) -> Floats:
         return np.asarray(special().betaincinv(self.a, self.b, np.clip(np.asarray(u, dtype=float), 0.0, 1.0)))
 
+    def value(self, u: float) -> float:
+        return min(_digits(float(self.ppf(u))), 1.0)
+
     def cdf(self, x: Any) -> Floats:
         return np.asarray(special().betainc(self.a, self.b, np.clip(np.asarray(x, dtype=float), 0.0, 1.0)))
+
+
+def _digits(x: float) -> float:
+    """x to 12 significant digits."""
+    return float(f"{x:.12g}")

@@ -19,7 +19,7 @@ TRIES = 64  # draws before the rest of a finite space is picked from directly
 
 
 class Seen:
-    """The points that are tried or pending, and those that this call adds."""
+    """The points that are tried or pending, and those that this call adds. `encoded`: the trials' rows."""
 
     def __init__(self, space: Space, trials: Sequence[Trial]) -> None:
         self.space = space
@@ -27,8 +27,9 @@ class Seen:
         self.rows: set[bytes] = set()
         self.used: set[int] = set()
         points = [t.params for t in trials]
+        self.encoded = space.encode(points)
         if self.size is None:
-            self.rows = set(keys(space.encode(points)))
+            self.rows = set(keys(self.encoded))
         else:
             self.used = {i for i in (space.index(p) for p in points) if i is not None}
 

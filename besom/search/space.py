@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from besom.search.distributions import parameter
-from besom.search.domain import Choice, Domain, Real
+from besom.search.domain import Choice, Domain
 from besom.search.error import SpaceError, nearest
 from besom.search.laws import Floats
 
@@ -97,14 +97,6 @@ class Space:
                 # None is a choice here: a missing value must not pass for it
                 absent = [i for i, v in enumerate(column) if v is None and not self._get(points[i], p.path)[0]]
                 rows[absent, j] = math.nan
-        return rows
-
-    def snap(self, rows: Floats) -> Floats:
-        """(n, d) each row moved to the nearest representable point; a new array."""
-        rows = np.array(rows, dtype=float)
-        for j, p in enumerate(self.free):
-            if not isinstance(p.domain, Real):
-                rows[:, j] = p.domain.snap(rows[:, j])
         return rows
 
     def contains(self, params: Mapping[str, Any]) -> bool:

@@ -42,14 +42,16 @@ class Layout:
         self._edges = [None if v is None else (v[1:] + v[:-1]) / 2 for v in self.levels]
 
     def snap(self, rows: Floats) -> Floats:
-        """(n, d) each row at the nearest representable point; a new array."""
+        """(n, d) each row at the nearest representable point; a new array. What is unknown (NaN) stays so."""
         rows = np.array(rows, dtype=float)
+        unknown = np.isnan(rows)
         for j in self.coarse:
             levels, edges = self.levels[j], self._edges[j]
             assert levels is not None and edges is not None
             rows[:, j] = levels[np.searchsorted(edges, rows[:, j])]
         for j in self.fine:
             rows[:, j] = self.space.free[j].domain.snap(rows[:, j])
+        rows[unknown] = np.nan
         return rows
 
     def place(self, row: Floats, j: int) -> int:

@@ -81,7 +81,7 @@ class _Call:
     def __init__(self, problem: Problem, goal: Goal, trials: Sequence[Trial], seen: Seen) -> None:
         self.problem, self.goal, self.seen = problem, goal, seen
         self.layout = Layout(problem.space)
-        self.data = _data(problem, goal, trials, self.layout)
+        self.data = _data(goal, trials, seen.encoded, self.layout)
         self.number = len(trials)
         self.model = _latest(trials, self.layout.d)
         self.start = 1 + max((k for t in trials if type(k := t.info.get("point")) is int), default=-2)
@@ -200,10 +200,10 @@ class _Call:
         return {"method": "bayes", "arm": arm, "number": self.number, **more}
 
 
-def _data(problem: Problem, goal: Goal, trials: Sequence[Trial], layout: Layout) -> Data:
+def _data(goal: Goal, trials: Sequence[Trial], encoded: Floats, layout: Layout) -> Data:
     """Rows and values in canonical order. A trial that lacks a number, or has none of ours, is left out."""
     seen = observe(goal, trials)
-    rows = layout.snap(problem.space.encode([t.params for t in trials])) if trials else np.empty((0, layout.d))
+    rows = layout.snap(encoded)
     usable = ~np.isnan(rows[:, ~layout.category]).any(axis=1)
     number = np.array([k if type(k := t.info.get("number")) is int else -1 for t in trials], dtype=float)
     pick = np.flatnonzero(seen.known & usable)
