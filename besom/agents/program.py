@@ -46,6 +46,7 @@ TAIL = 20
 _MACRO = re.compile(r"\$\{([^${}]*)\}")
 _FOREIGN = re.compile(r"^\s*(?:import|from)\s+wandb\b", re.M)
 _PDEATHSIG = 1
+_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform.startswith("linux") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,21 +326,17 @@ def _group() -> dict[str, Any]:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What the child calls before its program starts, so that the kernel ends it with the thread that started it."""
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):  # a C library that has none
-        return None
+    """What the child calls before its program starts."""
     parent = os.getpid()
+    return (lambda: die_with(parent)) if _prctl is not None else None
 
-    def ask() -> None:
-        prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to kill this process with the thread of `parent` that started it, where it can."""
+    if _prctl is not None:
+        _prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it died before the kernel knew
             os._exit(1)
-
-    return ask
 
 
 def _this_python(argv: list[str]) -> list[str]:

@@ -5,8 +5,7 @@ command, names, metric, run_cap, retry); the space, the method and early_termina
 It knows nothing of databases or agents.
 
 Laws: an unknown top-level key, a stray key of `metric` or a word that can be read kindly is a warning; what cannot be
-run at all is a ConfigError. `strict` makes every warning an error. ``1e-5`` is a number here, as in YAML 1.2: PyYAML
-alone would read it as text.
+run at all is a ConfigError. `strict` makes every warning an error. ``1e-5`` is a number (core/dialect).
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from besom import search
+from besom.core.dialect import load
 from besom.core.errors import ConfigError, did_you_mean
 
 KEYS = (
@@ -57,15 +55,6 @@ NOT_YET = {
 }
 MOST_NODES = 100_000
 
-_FLOAT = re.compile(
-    r"""^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?
-        |[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+
-        |[-+]?\.(?:inf|Inf|INF)
-        |\.(?:nan|NaN|NAN))$""",
-    re.X,
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -98,25 +87,6 @@ def parse(source: str | Mapping[str, Any], name: str = "sweep.yaml", *, strict: 
     if strict and warnings:
         raise ConfigError("; ".join(warnings), where=name)
     return Spec(config, tuple(dict.fromkeys(warnings)))
-
-
-def load(text: str, name: str, warnings: list[str]) -> Any:
-    """The data of a YAML text; duplicate keys add a warning. Raises ConfigError with line and column."""
-    try:
-        loader = _Loader(text)
-        loader.name, loader.warnings = name, warnings
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-        raise ConfigError(_sentence(error), where=place) from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"this is not YAML: {str(error).splitlines()[0]}", where=name) from None
-    except (RecursionError, OverflowError, ValueError) as error:
-        raise ConfigError(f"this YAML cannot be read: {error}", where=name) from None
 
 
 def plain(data: Any) -> Any:
@@ -158,30 +128,6 @@ def retries_of(config: Mapping[str, Any]) -> int:
     """How often a trial whose process failed is tried again: the key `retry`, else once in a grid and never elsewhere."""
     retry = config.get("retry")
     return int(retry) if retry is not None else int(config.get("method") == "grid")
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the floats of YAML 1.2, dates left as text, and a word about keys that stand twice."""
-
-    warnings: list[str]
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    self.warnings.append(
-                        f'the key "{key.value}" stands twice (line {key.start_mark.line + 1}); the later one counts'
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, rule) for tag, rule in rules if not tag.endswith((":float", ":timestamp"))]
-    for letter, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 
 
 def _unknown(config: dict[str, Any], warnings: list[str]) -> None:
@@ -266,15 +212,6 @@ def _whole(config: dict[str, Any], key: str, least: int, what: str, warnings: li
     if number is not value:
         warnings.append(f"{key} is a whole number, not {value!r}; it was read as {number}")
         config[key] = number
-
-
-def _sentence(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML found, in one line, with a hint for the commonest slip."""
-    problem = error.problem or error.context or "this is not YAML"
-    if "'\\t'" in problem:
-        return "a line starts with a tab, and YAML is indented by spaces only"
-    context = f"{error.context}, " if error.context and error.problem else ""
-    return f"{context}{problem}"
 
 
 def _key(key: Any) -> str:
