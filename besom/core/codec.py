@@ -18,7 +18,7 @@ from besom.core import record as rec
 from besom.core.batch import Batch
 from besom.core.deep import parse
 from besom.core.names import flatten
-from besom.core.plain import plain, plain_map, scalar, untag
+from besom.core.plain import plain, plain_map, scalar, shallow, untag
 from besom.core.record import History, Record, Summary
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=scalar)
@@ -127,7 +127,7 @@ def decode(payload: bytes) -> Record:
 
 
 def _flat(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: plain(value) if type(value) is list else value for key, value in flatten(data)}
+    return {key: shallow(value) if type(value) is list else value for key, value in flatten(data)}
 
 
 def _decode_odd(payload: bytes) -> Record:
@@ -140,7 +140,7 @@ def _decode_odd(payload: bytes) -> Record:
         at = 1 + kind.__struct_fields__.index(_MAPS[kind])
         if at < len(fields) and isinstance(fields[at], dict):
             values = fields[at]
-            fields[at] = _flat(values) if kind in (History, Summary) else plain(values)
+            fields[at] = _flat(values) if kind in (History, Summary) else shallow(values)
     if kind is History and isinstance(fields[1], float) and fields[1].is_integer():
         fields[1] = int(fields[1])
     record: Record = msgspec.convert(fields, Record)

@@ -121,6 +121,7 @@ def _config(f: dict[str, Any], r: rec.Config, rows: list[Row]) -> None:
 
 
 def _history(f: dict[str, Any], r: rec.History, rows: list[Row]) -> None:
+    _revive(f, r.time)
     step, time, data = r.step, r.time, r.data
     if f["open"] is not None:
         if f["open"][0] == step:
@@ -207,8 +208,19 @@ def _exit(f: dict[str, Any], r: rec.Exit, rows: list[Row]) -> None:
     f.update(state=state, reason=r.reason or f["reason"], exit_code=r.code, exit_by=r.by, ended=r.time)
 
 
+def _revive(f: dict[str, Any], time: float) -> None:
+    """A run that writes after the reaper gave it up (its host was cut off, its clock stood still) was never dead."""
+    if f["exit_by"] == "reaper" and f["ended"] is not None and time > f["ended"]:
+        f.update(state=rec.RUNNING, reason="", exit_code=None, exit_by="", ended=None)
+
+
+def _sign_of_life(f: dict[str, Any], r: rec.Stats | rec.Console, rows: list[Row]) -> None:
+    """Stats and console do not change what a run is, but that it is; the hub stores them elsewhere."""
+    _revive(f, r.time)
+
+
 def _nothing(f: dict[str, Any], r: Record, rows: list[Row]) -> None:
-    """Stats, console, files, artifacts and alerts do not change what a run is; the hub stores them elsewhere."""
+    """Files, artifacts and alerts do not change what a run is; the hub stores them elsewhere."""
 
 
 _STEPS: dict[type, Any] = {
@@ -219,8 +231,8 @@ _STEPS: dict[type, Any] = {
     rec.Define: _define,
     rec.Preempt: _preempt,
     rec.Exit: _exit,
-    rec.Stats: _nothing,
-    rec.Console: _nothing,
+    rec.Stats: _sign_of_life,
+    rec.Console: _sign_of_life,
     rec.File: _nothing,
     rec.Artifact: _nothing,
     rec.Alert: _nothing,

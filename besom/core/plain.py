@@ -63,6 +63,11 @@ def plain_map(data: Mapping[Any, Any], odd: list[str] | None = None) -> dict[str
     return result
 
 
+def shallow(value: Any) -> Any:
+    """Decoded data cut to DEPTH levels, with nothing tagged: as what `plain` wrote is read."""
+    return _Plain([], tags=False).value(value, "", ())
+
+
 def name(key: Any) -> str:
     """A key of a map as text; a lone surrogate is escaped, because a name must be printable everywhere."""
     if isinstance(key, enum.Enum):
@@ -97,8 +102,9 @@ def _item(value: Any) -> Any:
 class _Plain:
     """One conversion: carries the list of odd keys; `above` holds the ids of the containers around a value."""
 
-    def __init__(self, odd: list[str]) -> None:
+    def __init__(self, odd: list[str], *, tags: bool = True) -> None:
         self.odd = odd
+        self.tags = tags
 
     def value(self, value: Any, key: str, above: tuple[int, ...]) -> Any:
         if value is None or value is True or value is False:
@@ -106,9 +112,9 @@ class _Plain:
         if isinstance(value, enum.Enum):
             return self.value(value.value, key, above)
         if isinstance(value, str):
-            return _string(str.__str__(value))
+            return _string(str.__str__(value)) if self.tags else value
         if isinstance(value, int):
-            return _integer(int(value))
+            return _integer(int(value)) if self.tags else value
         if isinstance(value, float):
             return float(value)
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -173,7 +179,7 @@ class _Plain:
 
     def text(self, value: Any, key: str) -> Any:
         self.odd.append(key)
-        return _string(_text(value))
+        return _string(_text(value)) if self.tags else _text(value)
 
 
 def _acyclic(value: Mapping[Any, Any], above: set[int]) -> dict[Any, Any]:
