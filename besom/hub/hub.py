@@ -33,7 +33,7 @@ from besom.core.wire import (
     Sweeps,
     SweepView,
 )
-from besom.hub import bus, curves, query, reaper
+from besom.hub import bus, curves, facets, query, reaper
 from besom.hub.alerts import Alerting
 from besom.hub.ingest import Delivery, Ingest, Watcher
 from besom.hub.sweep.controller import Controller
@@ -117,9 +117,7 @@ class Hub:
         """Remove a run and all that belongs to it. Raises NotFound, and UsageError while the run is running."""
         self._ingest.delete(path)
 
-    def rows(
-        self, path: RunPath, *, keys: Sequence[str] | None = None, offset: int = 0, limit: int = 1000
-    ) -> Rows:
+    def rows(self, path: RunPath, *, keys: Sequence[str] | None = None, offset: int = 0, limit: int = 1000) -> Rows:
         """Complete history rows in order of step: `_step`, `_time` and each key; None where a row has no such value.
 
         `keys`: only these columns, and only rows that hold at least one of them; None means all that were logged
@@ -135,7 +133,7 @@ class Hub:
 
     def keys(self, entity: str, project: str, *, filter: str = "") -> Keys:
         """What the runs that pass the filter can be filtered, sorted and grouped by, with facets and histograms."""
-        return query.keys(self.database, entity, project, filter)
+        return facets.keys(self.database, entity, project, filter)
 
     def groups(
         self,
@@ -148,7 +146,7 @@ class Hub:
         use: str = "best",
     ) -> Groups:
         """Runs grouped by config (or other) keys, with mean and deviation of each run's best or last of `metric`; best first."""
-        return query.groups(self.database, entity, project, by, filter, metric, use)
+        return facets.groups(self.database, entity, project, by, filter, metric, use)
 
     def curves(
         self,

@@ -81,9 +81,11 @@ class Database:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors in besom's words."""
+    """SQLite's errors in besom's words; a broken constraint stays IntegrityError, for stores that count on it."""
     try:
         yield
+    except (sa.exc.IntegrityError, sqlite3.IntegrityError):
+        raise
     except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
         raise _in_our_words(path, error) from error
 

@@ -44,7 +44,10 @@ def revision(path: Path) -> str | None:
     """The revision of a store file, read without changing it; None for a file that does not exist or is empty."""
     if not path.exists() or path.stat().st_size == 0:
         return None
-    with translated(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as file:
+    with (
+        translated(path),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as file,
+    ):
         tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "alembic_version" in tables:
             row = file.execute("SELECT version_num FROM alembic_version").fetchone()
