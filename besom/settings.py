@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -246,8 +244,9 @@ def save(**changes: Any) -> Path:
 
 def server_folder(server: str) -> str:
     """The name of a server as a folder: ``http://host:8080/base`` is ``host_8080_base``."""
-    parts = urlsplit(server if "//" in server else f"//{server}")
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", (parts.netloc.rpartition("@")[2] + parts.path).strip("/")) or "server"
+    place = re.sub(r"^[a-z]+://", "", server).partition("?")[0]
+    host, slash, path = place.partition("/")
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", host.rpartition("@")[2] + slash + path.rstrip("/")).strip("_.") or "server"
 
 
 def _default(field: Field) -> Any:
@@ -305,6 +304,8 @@ def _unknown(name: str, what: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # late: most users have no file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

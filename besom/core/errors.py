@@ -19,7 +19,6 @@ A message states the law, the value and the way out, in that order.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -99,5 +98,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("methd", ["method", "metric"])
     ' Did you mean "method"?'
     """
+    import difflib  # late: only a mistake needs it, and every training script imports this module
+
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f' Did you mean "{near[0]}"?' if near else ""

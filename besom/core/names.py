@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
-import secrets
 import socket
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,186 @@ from besom.core.errors import UsageError
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}\Z")
 
-_ADJECTIVES = ["amber", "ashen", "autumn", "bold", "brisk", "bright", "calm", "clear", "clever", "coastal", "copper", "crisp", "dappled", "dawn", "deep", "dewy", "dusky", "early", "eager", "evening", "fair", "fallow", "fern", "fleet", "fresh", "frosty", "gentle", "gilded", "golden", "green", "hardy", "hazel", "honest", "hushed", "inky", "ivory", "keen", "kind", "lively", "lofty", "lucid", "lunar", "mellow", "merry", "misty", "mossy", "nimble", "noble", "north", "pale", "patient", "plain", "polar", "proud", "quick", "quiet", "rapid", "rosy", "rustic", "sage", "sandy", "silver", "smooth", "snowy", "solar", "spry", "steady", "still", "stout", "sunny", "swift", "tawny", "tidal", "tranquil", "vivid", "warm", "wild", "winter", "wise", "woven"]
-_NOUNS = ["acorn", "alder", "arbor", "aspen", "barley", "bay", "beech", "birch", "bloom", "bough", "bracken", "branch", "briar", "brook", "broom", "cedar", "clover", "cloud", "cove", "creek", "crest", "dale", "delta", "dune", "elm", "ember", "fen", "fern", "field", "fir", "fjord", "flax", "gale", "glade", "glen", "grove", "harbor", "haven", "hazel", "heath", "heron", "hill", "holly", "hollow", "iris", "island", "ivy", "juniper", "lake", "larch", "lark", "laurel", "leaf", "lichen", "ling", "linden", "maple", "marsh", "meadow", "mesa", "mist", "moor", "moss", "oak", "orchard", "otter", "peak", "pine", "plain", "poplar", "prairie", "rain", "reed", "ridge", "river", "robin", "rowan", "rush", "sedge", "shore", "sorrel", "sparrow", "spring", "spruce", "stone", "stream", "thicket", "thistle", "thorn", "tide", "vale", "wave", "willow", "wren", "yarrow", "yew"]
+_ADJECTIVES = [
+    "amber",
+    "ashen",
+    "autumn",
+    "bold",
+    "brisk",
+    "bright",
+    "calm",
+    "clear",
+    "clever",
+    "coastal",
+    "copper",
+    "crisp",
+    "dappled",
+    "dawn",
+    "deep",
+    "dewy",
+    "dusky",
+    "early",
+    "eager",
+    "evening",
+    "fair",
+    "fallow",
+    "fern",
+    "fleet",
+    "fresh",
+    "frosty",
+    "gentle",
+    "gilded",
+    "golden",
+    "green",
+    "hardy",
+    "hazel",
+    "honest",
+    "hushed",
+    "inky",
+    "ivory",
+    "keen",
+    "kind",
+    "lively",
+    "lofty",
+    "lucid",
+    "lunar",
+    "mellow",
+    "merry",
+    "misty",
+    "mossy",
+    "nimble",
+    "noble",
+    "north",
+    "pale",
+    "patient",
+    "plain",
+    "polar",
+    "proud",
+    "quick",
+    "quiet",
+    "rapid",
+    "rosy",
+    "rustic",
+    "sage",
+    "sandy",
+    "silver",
+    "smooth",
+    "snowy",
+    "solar",
+    "spry",
+    "steady",
+    "still",
+    "stout",
+    "sunny",
+    "swift",
+    "tawny",
+    "tidal",
+    "tranquil",
+    "vivid",
+    "warm",
+    "wild",
+    "winter",
+    "wise",
+    "woven",
+]
+_NOUNS = [
+    "acorn",
+    "alder",
+    "arbor",
+    "aspen",
+    "barley",
+    "bay",
+    "beech",
+    "birch",
+    "bloom",
+    "bough",
+    "bracken",
+    "branch",
+    "briar",
+    "brook",
+    "broom",
+    "cedar",
+    "clover",
+    "cloud",
+    "cove",
+    "creek",
+    "crest",
+    "dale",
+    "delta",
+    "dune",
+    "elm",
+    "ember",
+    "fen",
+    "fern",
+    "field",
+    "fir",
+    "fjord",
+    "flax",
+    "gale",
+    "glade",
+    "glen",
+    "grove",
+    "harbor",
+    "haven",
+    "hazel",
+    "heath",
+    "heron",
+    "hill",
+    "holly",
+    "hollow",
+    "iris",
+    "island",
+    "ivy",
+    "juniper",
+    "lake",
+    "larch",
+    "lark",
+    "laurel",
+    "leaf",
+    "lichen",
+    "ling",
+    "linden",
+    "maple",
+    "marsh",
+    "meadow",
+    "mesa",
+    "mist",
+    "moor",
+    "moss",
+    "oak",
+    "orchard",
+    "otter",
+    "peak",
+    "pine",
+    "plain",
+    "poplar",
+    "prairie",
+    "rain",
+    "reed",
+    "ridge",
+    "river",
+    "robin",
+    "rowan",
+    "rush",
+    "sedge",
+    "shore",
+    "sorrel",
+    "sparrow",
+    "spring",
+    "spruce",
+    "stone",
+    "stream",
+    "thicket",
+    "thistle",
+    "thorn",
+    "tide",
+    "vale",
+    "wave",
+    "willow",
+    "wren",
+    "yarrow",
+    "yew",
+]
 
 
 class RunPath(NamedTuple):
@@ -41,12 +219,21 @@ class SweepPath(NamedTuple):
 
 def new_id(length: int = 8) -> str:
     """A random id of base-36 letters; 8 of them are 41 bits."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return "".join(_choice(ALPHABET) for _ in range(length))
 
 
 def new_name() -> str:
     """A readable random run name, e.g. ``crisp-clover-412``."""
-    return f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_NOUNS)}-{secrets.randbelow(900) + 100}"
+    return f"{_choice(_ADJECTIVES)}-{_choice(_NOUNS)}-{_below(900) + 100}"
+
+
+def _below(n: int) -> int:
+    """A random integer in [0, n), even to 1 in 2^50. (`secrets` would cost a script 4 ms at import.)"""
+    return int.from_bytes(os.urandom(8), "big") % n
+
+
+def _choice(items: Sequence[str]) -> str:
+    return items[_below(len(items))]
 
 
 def login_name() -> str:

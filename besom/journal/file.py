@@ -11,7 +11,6 @@ Knows no record and no network: payloads are bytes.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -76,7 +75,7 @@ class Journal:
         try:
             locked = lock.take(fd)
             head = Header(stream, run, entity, project, time.time(), lock.host(), os.getpid(), locked)
-            salt = secrets.randbits(32)
+            salt = int.from_bytes(os.urandom(4), "big")
             _write(fd, preamble(head, salt), 0)
             room = None if mapped is False else _reserve(fd, bool(mapped))
             hidden.rename(path)

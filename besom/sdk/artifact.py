@@ -5,10 +5,7 @@ Content goes to ``blobs/ab/abcdef...`` below the store, the layout of the hub's 
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +72,8 @@ def coerce(given: Artifact | str | os.PathLike[str], name: str, type: str) -> Ar
 
 def matching(pattern: str, base: str | None) -> Iterator[tuple[str, Path]]:
     """(name within the run, path) of files that match `pattern`. Names are relative to `base`, else to the working folder."""
+    import glob
+
     root = Path(base or ".").absolute()
     for found in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 (an absolute pattern, which Path.glob refuses)
         path = Path(found).absolute()
@@ -85,6 +84,8 @@ def matching(pattern: str, base: str | None) -> Iterator[tuple[str, Path]]:
 
 def keep_bytes(content: bytes, blobs: Path) -> str:
     """Keep `content`; its SHA-256 in hex."""
+    import hashlib  # late, like all that only files need
+
     digest = hashlib.sha256(content).hexdigest()
     target = _place(blobs, digest)
     if not target.exists():
@@ -96,6 +97,9 @@ def keep_bytes(content: bytes, blobs: Path) -> str:
 
 def keep_file(path: Path, blobs: Path) -> tuple[str, int]:
     """Keep a copy of a file as it is now; its SHA-256 in hex and its size in bytes."""
+    import hashlib
+    import shutil
+
     blobs.mkdir(parents=True, exist_ok=True)
     fresh = blobs / f"incoming-{os.getpid()}-{path.name[-40:]}"
     try:

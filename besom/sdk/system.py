@@ -6,8 +6,6 @@ and never holds up the end of a script.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -49,6 +47,8 @@ class Source:
     """Reads the figures. Percentages are 0 to 100 (a process may exceed 100 on several cores), sizes MB, rates MB/s."""
 
     def __init__(self) -> None:
+        import shutil
+
         import psutil
 
         self._psutil: Any = psutil
@@ -93,6 +93,8 @@ class Source:
 
 def gpus(smi: str) -> dict[str, float]:
     """Figures of all NVIDIA GPUs as ``gpu.0.memory_used``; nothing when the tool fails."""
+    import subprocess
+
     command = [smi, f"--query-gpu={','.join(_ALL.values())}", "--format=csv,noheader,nounits"]
     try:
         text = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
