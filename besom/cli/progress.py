@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from besom.agents.loop import Observer
 from besom.cli.chart import spark
@@ -109,6 +109,12 @@ class Plain(Observer):
         self._count = count
         self._names: dict[str, Command] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
     def line(self, *parts: Any) -> None:
         """Print one line above whatever is drawn."""
         from rich.text import Text
@@ -197,7 +203,7 @@ class Live(Plain):
             redirect_stderr=False,
         )
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> Self:
         self._screen.start()
         return self
 

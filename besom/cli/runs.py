@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from besom.client import Client
     from besom.core.wire import RunPage, RunView, SweepView
 
+COUNTERS = ("epoch", "step", "iteration", "global_step", "trainer/global_step")
 OWN_FIELDS = (
     "id",
     "name",
@@ -263,9 +264,14 @@ def _metrics(view: RunView) -> None:
 
 
 def _drawn(view: RunView) -> list[str]:
-    """The four metrics worth a chart: those with a curve, losses and accuracies on validation first."""
+    """The four metrics most worth a chart: those with a curve, validation first, counters last."""
     curved = [name for name, stat in view.metrics.items() if stat.count > 1]
-    return sorted(curved, key=lambda name: not name.lower().startswith(("val", "test", "eval")))[:4]
+
+    def rank(name: str) -> int:
+        word = name.lower()
+        return 0 if word.startswith(("val", "test", "eval")) else 2 if word in COUNTERS else 1
+
+    return sorted(curved, key=rank)[:4]
 
 
 def _draw(client: Client, view: RunView, key: str) -> None:

@@ -335,8 +335,6 @@ _steering("cancel", "Cancel a sweep and end its running trials.")
 
 def best_line(view: SweepView) -> None:
     """Name the best trial on standard output, or say why there is none."""
-    for text in view.warnings:
-        warn(text)
     if view.best is None:
         ended = ended_trials(view)
         if ended and view.metric:
