@@ -136,17 +136,17 @@ class _Heart(threading.Thread):
         super().__init__(name="besom-heartbeat", daemon=True)
         self._session = session
         self._end = threading.Event()
-        self._stop = ""
+        self._told = ""
 
     def run(self) -> None:
         while not self._end.wait(self._session.rules.beat):
             for command in self._session.beat():
-                if command.type == "stop" and not self._stop:
-                    self._stop = command.reason or "stopped"
-                    self._session.observer.stopped(command.run, self._stop)
+                if command.type == "stop" and not self._told:
+                    self._told = command.reason or "stopped"
+                    self._session.observer.stopped(command.run, self._told)
             active = current.active()
-            if self._stop and active is not None:
-                active.stop(self._stop)
+            if self._told and active is not None:
+                active.stop(self._told)
 
     def end(self) -> None:
         """The function returned."""
