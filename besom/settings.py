@@ -118,7 +118,9 @@ class Settings:
 
     def _hold(self, values: Mapping[str, Any], origins: Mapping[str, str], warnings: tuple[str, ...]) -> None:
         for field in FIELDS:
-            object.__setattr__(self, field.name, values[field.name] if field.name in values else _default(field))
+            value = values[field.name] if field.name in values else _default(field)
+            # absolute from the start: a script (or Hydra for it) may change the working directory later
+            object.__setattr__(self, field.name, value.absolute() if isinstance(value, Path) else value)
         object.__setattr__(self, "origins", dict(origins))
         object.__setattr__(self, "warnings", warnings)
 

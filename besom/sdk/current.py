@@ -6,6 +6,7 @@ late. `config` and `summary` are live: a reference taken before `init()` follows
 
 from __future__ import annotations
 
+import copyreg
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from besom.core.errors import UsageError
 from besom.sdk import ending
 from besom.sdk.config import Config
-from besom.sdk.run import Metric, Run
+from besom.sdk.run import Facts, Metric, Run
+from besom.sdk.writer import Writer
+from besom.settings import Settings
 
 
 class _Here:
@@ -48,6 +51,28 @@ def pending() -> dict[str, Any]:
     """What was set on `config` before `init()`; it is given once."""
     held, _here.pending = _here.pending, Config()
     return held.as_dict()
+
+
+def attach(facts: Facts, settings: Settings, fields: dict[str, Any]) -> Run:
+    """A run that came here pickled: the same one in the process that began it, else a stream of its own to it.
+
+    A spawned child logs to the run by it, and neither begins nor ends it.
+    """
+    for run in _here.live:
+        if run.id == facts.id:
+            return run
+    run = Run(facts, Writer(None), settings)
+    run.begin(fields, {}, None)
+    run.forked()
+    enter(run)
+    return run
+
+
+def _reduce(run: Run) -> tuple[Any, ...]:
+    return attach, run.passport()
+
+
+copyreg.pickle(Run, _reduce)  # type: ignore[arg-type]
 
 
 def _forked() -> None:

@@ -469,9 +469,13 @@ class Run:
         if self._capture is not None:
             self._capture.forked()
 
+    def passport(self) -> tuple[Facts, Settings, dict[str, Any]]:
+        """What another process needs to log to this run."""
+        return self._facts, self._settings, dict(self._fields)
+
     @property
     def is_fork(self) -> bool:
-        """True in a forked child, where this is the parent's run."""
+        """True in a forked or spawned child, where this is the parent's run."""
         return self._parent is not None
 
     @property
