@@ -60,7 +60,7 @@ def test_every_route_has_its_line() -> None:
 
 def test_every_sweep_key_has_its_line() -> None:
     from besom.hub.sweep.config import KNOWN_KEYS
-    from besom.search.space import DISTRIBUTIONS
+    from besom.search.distributions import DISTRIBUTIONS
 
     text = (DOCS / "sweep-yaml.md").read_text()
     missing = [key for key in (*KNOWN_KEYS, *DISTRIBUTIONS) if f"`{key}`" not in text]

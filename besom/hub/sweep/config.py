@@ -21,7 +21,7 @@ from besom import search
 from besom.core.dialect import load
 from besom.core.errors import ConfigError, did_you_mean
 
-KEYS = (
+KNOWN_KEYS = (
     "method",
     "parameters",
     "metric",
@@ -132,8 +132,8 @@ def retries_of(config: Mapping[str, Any]) -> int:
 
 def _unknown(config: dict[str, Any], warnings: list[str]) -> None:
     for key in config:
-        if key not in KEYS:
-            warnings.append(f'the key "{key}" is unknown and ignored.{did_you_mean(key, KEYS)}')
+        if key not in KNOWN_KEYS:
+            warnings.append(f'the key "{key}" is unknown and ignored.{did_you_mean(key, KNOWN_KEYS)}')
         elif key in NOT_YET and config[key]:
             warnings.append(f'the key "{key}" is ignored: {NOT_YET[key]}')
 
