@@ -82,10 +82,12 @@ def agent(
     if term_timeout is not None:
         limits = dataclasses.replace(limits, kill_delay=term_timeout)
     with session(project=project, entity=entity) as (settings, client):
-        path = find_sweep(client, settings, sweep)
         if events is not None:
-            work.work(settings, str(path), limits=limits, observer=crowd.Report(events))
+            report = crowd.Report(events)
+            with crowd.problems_to(report):
+                work.work(settings, sweep, limits=limits, observer=report)
             return
+        path = find_sweep(client, settings, sweep)
         with progress(count, verbose) as observer:
             if parallel > 1:
                 outcomes = crowd.run(settings, path, parallel, limits, observer)

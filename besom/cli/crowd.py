@@ -19,12 +19,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import click
 import msgspec
 
 from besom.agents.launch.local import Local
 from besom.agents.loop import Observer, Outcome, Rules
+from besom.cli.commands import FAILED, UNAVAILABLE, USAGE, code_of
 from besom.core import exact
-from besom.core.errors import BesomError, UsageError
+from besom.core.errors import BesomError, Unavailable, UsageError
 from besom.core.wire import Command, Done, SweepView, TrialView
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "ended": (Outcome,),
 }
 """What an observer is told, with the types of the arguments."""
+PROBLEM = "problem"
+"""One word more, for whoever started the agent: what it could not work for, and the exit code that stands for it."""
 _LENGTH = struct.Struct(">I")
 LOOK = 0.1
 """Seconds between two looks at the file."""
@@ -72,6 +76,16 @@ for _word in WORDS:
     setattr(Report, _word, _teller(_word))
 
 
+@contextmanager
+def problems_to(report: Report) -> Iterator[None]:
+    """Errors of besom inside are told instead of shown: N agents would all show the same. Ends with exit code 1."""
+    try:
+        yield
+    except BesomError as error:
+        report.tell(PROBLEM, str(error), code_of(error))
+        raise click.exceptions.Exit(FAILED) from None
+
+
 class Replay:
     """The other end: calls an observer for what has been appended since the last time."""
 
@@ -81,6 +95,7 @@ class Replay:
         self._observer = observer
         self._told: set[Any] = set()
         self.outcomes: list[Outcome] = []
+        self.problems: list[tuple[str, int]] = []
 
     def step(self) -> None:
         """Replay what is there now."""
@@ -88,6 +103,9 @@ class Replay:
         while len(self._rest) >= 4 and len(self._rest) >= 4 + (size := _LENGTH.unpack_from(self._rest)[0]):
             word, given = exact.decode(self._rest[4 : 4 + size], list[Any])
             self._rest = self._rest[4 + size :]
+            if word == PROBLEM:
+                self.problems.append((given[0], given[1]))
+                continue
             self._replay(word, [msgspec.convert(value, kind) for value, kind in zip(given, WORDS[word], strict=True)])
 
     def _replay(self, word: str, given: list[Any]) -> None:
@@ -113,7 +131,7 @@ class Replay:
 def run(settings: Settings, path: SweepPath, parallel: int, limits: Rules, observer: Observer) -> list[Outcome]:
     """Start `parallel` agents and wait for them; their outcomes. `limits.count` is shared out among them.
 
-    Raises BesomError when an agent ended without an outcome: what it had to say stands on the terminal.
+    Raises what an agent raised, and BesomError when one died.
     """
     launcher = Local()
     handles: list[str] = []
@@ -134,10 +152,13 @@ def run(settings: Settings, path: SweepPath, parallel: int, limits: Rules, obser
         finally:
             launcher.stop(handles, grace=limits.kill_delay)
             replay.close()
-    codes = [code for code in launcher.states(handles) if code]
-    if codes and len(replay.outcomes) < len(handles):
-        kind = UsageError if 2 in codes else BesomError
-        raise kind(f"{len(codes)} of {len(handles)} agents could not work; what they said is above")
+    if replay.problems:
+        message, code = replay.problems[0]
+        raise {USAGE: UsageError, UNAVAILABLE: Unavailable}.get(code, BesomError)(message)
+    if len(replay.outcomes) < len(handles):
+        raise BesomError(
+            f"{len(handles) - len(replay.outcomes)} of {len(handles)} agents died; their trials are given to others"
+        )
     return replay.outcomes
 
 

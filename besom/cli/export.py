@@ -1,26 +1,27 @@
-"""`besom export`: runs, or every row they logged, as CSV on standard output or in a file. Values are written in full precision."""
+"""`besom export`: runs, or every row they logged, as CSV on standard output or in a file. How a value is written is exchange's."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from besom.cli.output import note, plain
+from besom.cli.output import note
 from besom.cli.runs import select
 from besom.cli.session import check_project, find_project, find_sweep, session
-from besom.core.names import flatten
+from besom.core.wire import Rows
+from besom.exchange.csv import rows_to_csv, runs_to_csv
 
 if TYPE_CHECKING:
     from besom.client import Client
     from besom.core.wire import RunView
 
 PAGE = 1000
+"""Runs asked for at once."""
+ROWS = 10_000
 
 
 @click.command("export")
@@ -42,7 +43,10 @@ def export(
     history: bool,
     output: Path | None,
 ) -> None:
-    """Write the runs of PROJECT as CSV: config, summary, and last and best of each metric."""
+    """Write runs, or every row they logged, as CSV.
+
+    For each run of PROJECT its config, its summary, and last and best of each metric.
+    """
     with session(entity=entity) as (settings, client):
         sweep = client.sweep(*find_sweep(client, settings, sweep_name)) if sweep_name else None
         where = (sweep.entity, sweep.project) if sweep else find_project(client, settings, project)
@@ -53,55 +57,30 @@ def export(
             page, _, _ = select(client, where, sweep, filter_text, sort, PAGE, offset)
             found += page.runs
             offset = page.next
-        lines = rows_of(client, found) if history else map(line_of, found)
+        lines = rows_to_csv(joined(list(rows_of(client, found)))) if history else runs_to_csv(found)
         if output is None:
-            count = write(sys.stdout, lines)
-        else:
-            with output.open("w", newline="", encoding="utf-8") as file:
-                count = write(file, lines)
-            note(f"{count} lines in {output}")
+            sys.stdout.writelines(lines)
+            return
+        with output.open("w", newline="", encoding="utf-8") as file:
+            file.writelines(lines)
+        note(f"{len(found)} runs in {output}")
 
 
-def line_of(run: RunView) -> dict[str, Any]:
-    """A run as one flat line."""
-    line = {
-        "id": run.id, "name": run.name, "state": run.state, "sweep": run.sweep, "group": run.group, "created": run.created,
-        "started": run.started, "ended": run.ended, "tags": ",".join(run.tags),
-    }  # fmt: skip
-    line |= {f"config.{key}": value for key, value in flatten(run.config)}
-    line |= {f"summary.{key}": value for key, value in run.summary.items() if key not in run.metrics}
-    for name, stat in run.metrics.items():
-        line |= {f"{name}.last": stat.last, f"{name}.best": stat.best}
-    return line
-
-
-def rows_of(client: Client, runs: Sequence[RunView]) -> Iterator[dict[str, Any]]:
-    """Every row of every run: id, name, _step, _time and the keys that were logged."""
+def rows_of(client: Client, runs: list[RunView]) -> Iterator[Rows]:
+    """All rows of all runs in pages, with the run's id and name as the first columns."""
     for run in runs:
         offset: int | None = 0
         while offset is not None:
-            page = client.rows(run.entity, run.project, run.id, offset=offset, limit=5000)
-            names = list(page.columns)
-            for cells in zip(*page.columns.values(), strict=True):
-                yield {"id": run.id, "name": run.name, **dict(zip(names, cells, strict=True))}
+            page = client.rows(run.entity, run.project, run.id, offset=offset, limit=ROWS)
+            n = len(next(iter(page.columns.values()), []))
+            yield Rows({"id": [run.id] * n, "name": [run.name] * n, **page.columns})
             offset = page.next
 
 
-def write(file: TextIO, lines: Iterator[dict[str, Any]]) -> int:
-    """Write lines under the union of their keys, in order of first appearance; returns how many."""
-    kept = list(lines)
-    columns = list(dict.fromkeys(key for line in kept for key in line))
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(columns)
-    for line in kept:
-        writer.writerow([cell(line.get(column)) for column in columns])
-    return len(kept)
-
-
-def cell(value: Any) -> str:
-    """None is empty; numbers in full; lists and mappings as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, (list, tuple, dict)):
-        return json.dumps(plain(value), ensure_ascii=False)
-    return str(plain(value))
+def joined(pages: list[Rows]) -> Iterator[Rows]:
+    """The pages behind an empty one that has the columns of them all."""
+    columns = dict.fromkeys(["id", "name", "_step", "_time"])
+    for page in pages:
+        columns |= dict.fromkeys(page.columns)
+    yield Rows({name: [] for name in columns})
+    yield from pages
