@@ -14,7 +14,8 @@ from typing import Any
 from besom.core.errors import UsageError
 from besom.sdk import ending
 from besom.sdk.config import Config
-from besom.sdk.run import Facts, Metric, Run
+from besom.sdk.identity import Facts
+from besom.sdk.run import Metric, Run
 from besom.sdk.writer import Writer
 from besom.settings import Settings
 
@@ -72,7 +73,7 @@ def _reduce(run: Run) -> tuple[Any, ...]:
     return attach, run.passport()
 
 
-copyreg.pickle(Run, _reduce)  # type: ignore[arg-type]
+copyreg.pickle(Run, _reduce)
 
 
 def _forked() -> None:

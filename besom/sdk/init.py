@@ -20,7 +20,8 @@ from besom.sdk import assign, carrier, current, ending, greeting, notice, proven
 from besom.sdk.assign import Assignment
 from besom.sdk.config import plain, select
 from besom.sdk.console import Capture
-from besom.sdk.run import Facts, Run, as_tags
+from besom.sdk.identity import Facts, as_tags
+from besom.sdk.run import Run
 from besom.sdk.system import Sampler
 from besom.sdk.writer import Writer, earlier, open_journal
 from besom.settings import Settings

@@ -20,8 +20,8 @@ from besom.core.names import RunPath, parse_sweep_path
 from besom.core.record import RUNNING
 from besom.sdk import notice
 from besom.sdk.greeting import page
+from besom.sdk.identity import as_tags
 from besom.sdk.query import filter_text, order_text
-from besom.sdk.run import as_tags
 from besom.settings import Settings
 
 ROWS = 10_000
