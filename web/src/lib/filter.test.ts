@@ -18,6 +18,9 @@ describe("what a filter says on its chips", () => {
     ["lr <", [["expr", "expr", "lr <"]]],
     ["lr $ 3", [["expr", "expr", "lr $ 3"]]],
     ["a = 1 and", [["expr", "expr", "a = 1 and"]]],
+    ["arch in [a, b]", [["expr", "expr", "arch in [a, b]"]]],
+    ["seed is set and name = x-1", [["expr", "expr", "seed is set"], ["set", "name", "x-1"]]],
+    ["`a``b` = nan", [["set", "a`b", "NaN"]]],
     ["   ", []],
   ])("%s", (source, expected) => {
     expect(chips(source).map((c) => [c.kind, c.key, c.words])).toEqual(expected);
@@ -51,8 +54,8 @@ describe("what the popover writes", () => {
     [setText("config.bias", [true]), "config.bias = true"],
   ])("%s", (written, expected) => expect(written).toBe(expected));
   it("is read back as it was meant", () => {
-    const [chip] = chips(setText("note", ['say "hi"', "back\\slash"]));
-    expect(chip?.values).toEqual(['say "hi"', "back\\slash"]);
+    const [chip] = chips(setText("note", ['say "hi"', "back\\slash", "two\nlines", "1e-3", "inf"]));
+    expect(chip?.values).toEqual(['say "hi"', "back\\slash", "two\nlines", "1e-3", "inf"]);
   });
 });
 

@@ -21,7 +21,9 @@ interface Token {
   end: number;
 }
 
-const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(`[^`]*`)|([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))|([A-Za-z_][\w./@:*-]*)|(<=|>=|!=|==|!~|[=<>~(),]))/y;
+// The same tokens as besom/hub/filter.py reads.
+const TOKEN = /\s*(?:("(?:[^"\\]|\\[^])*"|'(?:[^'\\]|\\[^])*')|(`(?:[^`]|``)*`)|(<=|>=|==|!=|!~|=|<|>|~|[()[\],])|([^\s()[\]=<>!~,"'`]+))/y;
+const NUMBER = /^(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf|nan)$/i;
 
 /** Tokens of a filter text, or null where it cannot be read. */
 function tokens(text: string): Token[] | null {
@@ -32,7 +34,7 @@ function tokens(text: string): Token[] | null {
     const match = TOKEN.exec(text);
     if (!match) return null;
     const body = match[0].trimStart();
-    const kind = match[1] ? "string" : match[2] || match[4] ? "name" : match[3] ? "number" : "sign";
+    const kind = match[1] ? "string" : match[3] ? "sign" : match[4] && NUMBER.test(match[4]) ? "number" : "name";
     found.push({ kind, text: body, start: match.index + match[0].length - body.length, end: match.index + match[0].length });
   }
   return found;
@@ -123,35 +125,31 @@ function set(part: Token[], source: string): Chip | null {
 
 function literal(token: Token): string | number | boolean {
   if (token.kind === "number") return Number(token.text);
-  if (token.kind === "string") return token.text.startsWith('"') ? unquote(token.text) : token.text.slice(1, -1).replace(/\\(.)/g, "$1");
+  if (token.kind === "string") return unquote(token.text);
   if (token.text === "true") return true;
   if (token.text === "false") return false;
   return bare(token.text);
 }
 
 function unquote(quoted: string): string {
-  try {
-    return String(JSON.parse(quoted));
-  } catch {
-    return quoted.slice(1, -1);
-  }
+  return quoted.slice(1, -1).replace(/\\(["'\\])/g, "$1");
 }
 
 function bare(name: string): string {
-  return name.startsWith("`") ? name.slice(1, -1) : name;
+  return name.startsWith("`") ? name.slice(1, -1).replaceAll("``", "`") : name;
 }
 
-const WORDS = new Set(["and", "or", "not", "in", "true", "false", "null", "none"]);
+const WORDS = new Set(["and", "or", "not", "in", "is", "set", "true", "false", "null", "none", "inf", "nan"]);
 
 /** A key as it must be written: `odd keys` stand in backticks. */
 export function writeKey(key: string): string {
-  return /^[A-Za-z_][\w./]*$/.test(key) && !WORDS.has(key.toLowerCase()) ? key : `\`${key}\``;
+  return /^[A-Za-z_][\w./]*$/.test(key) && !WORDS.has(key.toLowerCase()) ? key : `\`${key.replaceAll("`", "``")}\``;
 }
 
 export function writeValue(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   const plain = String(value);
-  return /^[A-Za-z_]\w*$/.test(plain) && !WORDS.has(plain.toLowerCase()) ? plain : JSON.stringify(plain);
+  return /^[A-Za-z_]\w*$/.test(plain) && !WORDS.has(plain.toLowerCase()) ? plain : `"${plain.replace(/["\\]/g, "\\$&")}"`;
 }
 
 /** The condition that keeps [low, high]; either end may be open. Empty when both are. */

@@ -20,6 +20,8 @@ const FULL: View = {
   panel: "loss",
   closed: ["system"],
   sort: ["-metrics.val/acc.best", "name"],
+  columns: ["config.lr", "metrics.val/acc.last"],
+  tab: "logs",
 };
 
 it("has a bare address at first", () => {

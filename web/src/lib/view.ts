@@ -30,6 +30,10 @@ export interface View {
   closed: string[];
   /** Sort keys of the runs table, "-" in front for descending. */
   sort: string[];
+  /** Columns of the runs table, beside name and state; empty: chosen by the page. */
+  columns: string[];
+  /** The open tab of a run or sweep page. */
+  tab: string;
 }
 
 export const DEFAULTS: View = {
@@ -51,6 +55,8 @@ export const DEFAULTS: View = {
   panel: "",
   closed: [],
   sort: [],
+  columns: [],
+  tab: "",
 };
 
 // A list is joined by commas; commas and backslashes inside an item are escaped.
@@ -81,6 +87,8 @@ export function encode(view: View): string {
   if (view.panel) query.set("panel", view.panel);
   if (view.closed.length) query.set("closed", join(view.closed));
   if (view.sort.length) query.set("sort", join(view.sort));
+  if (view.columns.length) query.set("columns", join(view.columns));
+  if (view.tab) query.set("tab", view.tab);
   // Slashes and commas are safe in a query, and the address stays readable.
   const text = query.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
   return text ? `?${text}` : "";
@@ -116,5 +124,7 @@ export function decode(search: string): View {
     panel: query.get("panel") ?? "",
     closed: split(query.get("closed")),
     sort: split(query.get("sort")),
+    columns: split(query.get("columns")),
+    tab: query.get("tab") ?? "",
   };
 }

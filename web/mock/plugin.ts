@@ -1,5 +1,0 @@
-import type { Plugin } from "vite";
-
-export function mock(): Plugin {
-  return { name: "besom-mock" };
-}
