@@ -275,7 +275,8 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 class AlertView(msgspec.Struct, frozen=True):
-    """An alert and its delivery. `state`: waiting, sent, failed (with `tries` and the reason) or "no channel"."""
+    """An alert and its delivery. `state`: waiting, sent, failed (with `tries` and the reason), "no channel", or quiet (kept but not
+    to be sent; `reason` says why)."""
 
     id: int
     time: float
