@@ -16,7 +16,7 @@ _PIECE = 1 << 20
 
 
 class Artifact:
-    """A versioned set of files. Fill it with `add_file`, `add_dir` or `new_file`, then give it to ``run.log_artifact``."""
+    """A versioned set of files. Fill it with `add_file` and `add_dir`, then give it to ``run.log_artifact``."""
 
     def __init__(
         self, name: str, type: str = "unspecified", description: str | None = None, metadata: Any = None, **_: Any
@@ -26,7 +26,6 @@ class Artifact:
         self.description = description or ""
         self.metadata: dict[str, Any] = dict(metadata or {})
         self._files: dict[str, Path] = {}
-        self._texts: dict[str, str] = {}
 
     def add_file(self, local_path: str | os.PathLike[str], name: str | None = None, **_: Any) -> None:
         """One file, under its own name or `name`. Raises NotFound."""

@@ -47,7 +47,9 @@ def current(settings: Settings | None = None) -> Assignment | None:
     """
     if _in_process[0] is not None:
         return _in_process[0]
-    known = settings or settings_module.load()
+    if settings is not None and not settings.sweep_id:
+        return None
+    known = settings_module.load()  # afresh: what the script names as arguments is not the agent's word
     if not known.sweep_id or not known.run_id:
         return None
     return Assignment(

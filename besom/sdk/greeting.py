@@ -65,7 +65,7 @@ def goodbye(run: Greeted) -> None:
     """Said when the run has ended."""
     if run.settings.mode == "disabled" or run.ended is None:
         return
-    state, reason = run.ended.state, run.ended.reason
+    state, reason = run.ended.state, run.ended.reason.partition("\n")[0]
     lost = sum(run.dropped.values())
     parts = [f"run {run.name} {state}{f' ({reason})' if reason else ''}"]
     if lost:

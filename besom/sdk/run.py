@@ -143,7 +143,11 @@ class Run(Identity):
     def _unusual(self, step: int, data: dict[str, Any], partial: bool, payload: bytes) -> bytes:
         """Some values became text: media are recorded as what they are, the others are told once."""
         odd, self._odd = self._odd, []
-        resolved = media.resolve(data, self._keep_media)
+        try:
+            resolved = media.resolve(data, self._keep_media)
+        except Exception as error:  # a picture that cannot be kept must not take the numbers of its row with it
+            notice.warn(f"a medium in the row is recorded as its text: {error}", "medium")
+            return payload
         if resolved is not data:
             odd = []
             payload = encode_history(step, time.time(), resolved, partial, odd)
@@ -219,7 +223,11 @@ class Run(Identity):
             return []
         kept = []
         for name, path in artifact.matching(os.fspath(glob_str), None if base_path is None else os.fspath(base_path)):
-            digest, size = artifact.keep_file(path, self._settings.blobs)
+            try:
+                digest, size = artifact.keep_file(path, self._settings.blobs)
+            except OSError as error:
+                self._writer.drop(error)
+                continue
             self._write(rec.File(name, digest, size, time.time()))
             kept.append(name)
         return kept
@@ -234,7 +242,11 @@ class Run(Identity):
     ) -> Artifact:
         """Keep an artifact (or a file or folder as one) as made by this run."""
         made = artifact.coerce(artifact_or_path, name or f"run-{self.id}", type or "unspecified")
-        entries = {} if self.disabled else made.keep(self._settings.blobs)
+        try:
+            entries = {} if self.disabled else made.keep(self._settings.blobs)
+        except OSError as error:
+            self._writer.drop(error)
+            return made
         labels = tuple(aliases or ("latest",))
         self._write(rec.Artifact(made.name, made.type, entries, labels, False, dict(made.metadata)))
         return made

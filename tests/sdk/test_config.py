@@ -143,7 +143,7 @@ def test_items_attributes_and_the_rest_of_a_dictionary() -> None:
 def test_it_travels_to_other_processes_as_plain_data() -> None:
     config = Config()
     config.update({"a": {"b": 1}})
-    assert pickle.loads(pickle.dumps(config)) == {"a": {"b": 1}}
+    assert pickle.loads(pickle.dumps(config)) == {"a": {"b": 1}}  # noqa: S301
     assert copy.deepcopy(config) == {"a": {"b": 1}}
     assert json.loads(json.dumps(dict(config))) == {"a": {"b": 1}}
 
