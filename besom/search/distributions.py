@@ -143,10 +143,6 @@ def _kind(words: Words) -> Kind:
             return DISTRIBUTIONS["q_uniform"]
         low, high = (replace(words, warnings=[]).number(key) for key in ("min", "max"))
         return DISTRIBUTIONS["int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform"]
-    for key in ("min", "max"):
-        if key in spec:
-            other = "max" if key == "min" else "min"
-            raise SpaceError(where, f"has `{key}` but no `{other}`")
     if not spec:
         raise SpaceError(where, f"is empty: {FORMS}")
     known = {k for kind in DISTRIBUTIONS.values() for k in kind.required + kind.optional} | {
@@ -156,6 +152,10 @@ def _kind(words: Words) -> Kind:
     for key in spec:
         if key not in known:
             raise SpaceError(f"{where}.{key}", f"is no key of a parameter{nearest(key, known)}")
+    for key in ("min", "max"):
+        if key in spec:
+            other = "max" if key == "min" else "min"
+            raise SpaceError(where, f"has `{key}` but no `{other}`")
     raise SpaceError(where, f"names no distribution: {FORMS}, or `distribution` with its keys")
 
 

@@ -297,7 +297,7 @@ class Lattice:
             return False
         k = (x - float(self.origin)) / float(self.step)
         near = round(k)
-        return abs(k - near) <= 1e-6 and self._clip(near) == near
+        return abs(k - near) <= 1e-6 + 1e-15 * abs(k) and self._clip(near) == near
 
     def _cells(self, k: Floats) -> Floats:
         x = float(self.origin) + k * float(self.step)

@@ -132,7 +132,7 @@ def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, 
     given = seed if own is None else own
     if given is not None and (isinstance(given, bool) or not isinstance(given, int | np.integer)):
         raise SpaceError("seed", f"must be a whole number; got {given!r}")
-    space = parse(sweep, from_min=name == "grid")
+    space = parse(sweep)
     warnings = list(space.warnings)
     goal = goals.read(sweep, warnings)
     return Problem(space, goal, None if given is None else int(given), sweep), _methods[name], warnings

@@ -138,14 +138,14 @@ def keys(rows: Floats) -> list[bytes]:
     return [row.tobytes() for row in whole]
 
 
-def parse(sweep: Mapping[str, Any], *, from_min: bool = False) -> Space:
-    """The space of a sweep. `from_min`: q_uniform counts its steps from `min` (a grid), not from zero."""
+def parse(sweep: Mapping[str, Any]) -> Space:
+    """The space of a sweep. In a grid q_uniform counts its steps from `min`; elsewhere its values are multiples of q."""
     if not isinstance(sweep, Mapping):
         raise SpaceError("", f"a sweep is a mapping of keys like method and parameters; got {type(sweep).__name__}")
     tree = sweep.get("parameters")
     warnings: list[str] = []
     leaves: list[Parameter] = []
-    _collect(tree, (), "parameters", leaves, warnings, from_min)
+    _collect(tree, (), "parameters", leaves, warnings, sweep.get("method") == "grid")
     leaves.sort(key=lambda p: p.path)
     return Space(tuple(leaves), tuple(warnings))
 

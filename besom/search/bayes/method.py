@@ -24,6 +24,7 @@ from besom.search.bayes.outputs import NAMES, Output, output
 from besom.search.engine import Problem
 from besom.search.error import SpaceError
 from besom.search.goal import Goal, observe
+from besom.search.heavy import one_thread
 from besom.search.laws import Floats
 from besom.search.random import Seen, fresh
 from besom.search.trial import Suggestion, Trial
@@ -94,14 +95,16 @@ class _Call:
         known = len(self.data.y)
         suggestion = None
         if known >= 2 and known + len(self.data.pending) >= self.enough:
-            suggestion = self._modelled()
+            with one_thread():
+                suggestion = self._modelled()
         if suggestion is None:
             suggestion = self._first()
         self.number += 1
         row = self.layout.snap(self.problem.space.encode([suggestion.params]))
         self.data = Data(self.data.rows, self.data.y, self.data.age, np.concatenate([self.data.pending, row]))
         if self.posterior is not None:
-            self.posterior = self.posterior.believe(row)
+            with one_thread():
+                self.posterior = self.posterior.believe(row)
         return suggestion
 
     def _first(self) -> Suggestion:
