@@ -16,9 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from besom.search import goal as goals
 from besom.search.error import SpaceError, nearest
-from besom.search.goal import Goal
+from besom.search.goal import Goal, read_goal
 from besom.search.space import Space, parse
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
@@ -99,7 +98,7 @@ def stop(sweep: Mapping[str, Any], trials: Sequence[Trial]) -> list[Stop]:
     if sweep.get("early_terminate") is None:
         return []
     warnings: list[str] = []
-    goal = goals.read(sweep, warnings)
+    goal = read_goal(sweep, warnings)
     rule, spec = _halting(sweep, goal)
     assert goal is not None
     return rule.stop(spec, goal, _known(trials))
@@ -134,7 +133,7 @@ def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, 
         raise SpaceError("seed", f"must be a whole number; got {given!r}")
     space = parse(sweep)
     warnings = list(space.warnings)
-    goal = goals.read(sweep, warnings)
+    goal = read_goal(sweep, warnings)
     return Problem(space, goal, None if given is None else int(given), sweep), _methods[name], warnings
 
 

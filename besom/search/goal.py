@@ -111,7 +111,7 @@ def _own(goal: Goal, trial: Trial) -> float | None:
     return min(values) if how == "best" else values[-1]
 
 
-def read(sweep: Mapping[str, Any], warnings: list[str]) -> Goal | None:
+def read_goal(sweep: Mapping[str, Any], warnings: list[str]) -> Goal | None:
     """The goal of a sweep, None when it has no metric. Raises SpaceError; appends to `warnings`."""
     spec = sweep.get("metric")
     if spec is None:

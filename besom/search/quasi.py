@@ -153,7 +153,7 @@ def _scramble(words: Words, seeds: Words) -> Words:
     return _reverse(x)
 
 
-def fresh(problem: Problem, seen: Seen, start: int) -> tuple[dict[str, Any], int]:
+def sobol_point(problem: Problem, seen: Seen, start: int) -> tuple[dict[str, Any], int]:
     """The first unseen point of the sequence from `start` on, noted as seen, and its number. The space must not be full."""
     d = len(problem.space.free)
     seeds = problem.generator(d, 7).integers(2**32, size=d).tolist()
@@ -179,7 +179,7 @@ class Quasi:
         start = 1 + max((k for t in trials if isinstance(k := t.info.get("point"), int)), default=len(trials) - 1)
         found: list[Suggestion] = []
         while len(found) < n and not seen.full:
-            params, number = fresh(problem, seen, start)
+            params, number = sobol_point(problem, seen, start)
             found.append(Suggestion(params, {"method": "quasi", "point": number}))
             start = number + 1
         return found

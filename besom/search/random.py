@@ -73,12 +73,12 @@ class Random:
         seen = Seen(problem.space, trials)
         found: list[Suggestion] = []
         while len(found) < n and not seen.full:
-            params = fresh(problem, seen, len(trials) + len(found))
+            params = random_point(problem, seen, len(trials) + len(found))
             found.append(Suggestion(params, {"method": "random"}))
         return found
 
 
-def fresh(problem: Problem, seen: Seen, number: int) -> dict[str, Any]:
+def random_point(problem: Problem, seen: Seen, number: int) -> dict[str, Any]:
     """Random draw `number`, noted as seen. The space must not be full."""
     generator = problem.generator(number)
     params: dict[str, Any] = {}

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from besom.search import quasi
 from besom.search.bayes.acquire import Search, log_ei
 from besom.search.bayes.gp import Likelihood, Posterior, Prior
 from besom.search.bayes.layout import Layout
@@ -26,7 +25,8 @@ from besom.search.error import SpaceError
 from besom.search.goal import Goal, observe
 from besom.search.heavy import one_thread
 from besom.search.laws import Floats
-from besom.search.random import Seen, fresh
+from besom.search.quasi import sobol_point
+from besom.search.random import Seen, random_point
 from besom.search.trial import Suggestion, Trial
 
 LARGE = 400  # trials above which the process is built on some of them
@@ -115,7 +115,7 @@ class _Call:
                 self.start = 0
                 return Suggestion(params, self._info("start", point=-1))
             self.start = 0
-        params, point = quasi.fresh(self.problem, self.seen, self.start)
+        params, point = sobol_point(self.problem, self.seen, self.start)
         self.start = point + 1
         return Suggestion(params, self._info("start", point=point))
 
@@ -155,7 +155,7 @@ class _Call:
                 return params
         if self.seen.size is None:
             return None
-        return fresh(self.problem, self.seen, self.number)
+        return random_point(self.problem, self.seen, self.number)
 
     def _prepare(self) -> None:
         """Fit, or take over the last fit, and build the process with the pending trials."""
