@@ -24,14 +24,17 @@ def train():
     with besom.init() as run:
         x, y = run.config["x"], run.config["y"]
         for _ in range(run.config["steps"]):
-            valley = math.exp(-((x - 2) ** 2) - (y - 1) ** 2) + 0.6 * math.exp(-((x + 2) ** 2) - (y + 1) ** 2)
-            besom.log({"loss": 1 - valley, "x": x, "y": y})
+            deep, flat = (
+                math.exp(-((x - 2) ** 2 + (y - 1) ** 2) / 4),
+                0.6 * math.exp(-((x + 2) ** 2 + (y + 1) ** 2) / 4),
+            )
+            besom.log({"loss": 1 - deep - flat, "x": x, "y": y})
             x, y = 0.97 * x + 0.03 * math.copysign(2, x), 0.97 * y + 0.03 * math.copysign(1, y)
 
 
 if __name__ == "__main__":
     sweep_id = besom.sweep(sweep_config, project="python-sweep")
-    besom.agent(sweep_id, function=train, count=12)
+    besom.agent(sweep_id, function=train, count=15)
 
     best = min(besom.Api().runs("python-sweep"), key=lambda run: run.summary["loss"])
     print(f"best: {best.name} with loss {best.summary['loss']:.4f} from {best.config}")
