@@ -15,8 +15,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from besom.core.codec import dump
-from besom.core.fold import RunState
+from besom.core.codec import dump, load
+from besom.core.fold import Metric, RunState
 from besom.core.names import RunPath, flatten
 from besom.core.plain import untag
 from besom.core.record import Console
@@ -61,7 +61,14 @@ def pack_state(state: RunState) -> bytes:
 
 def unpack_state(blob: bytes) -> RunState:
     """The state that `pack_state` wrote."""
-    return _decode(blob)
+    try:
+        return _decode(blob)
+    except msgspec.ValidationError:  # tagged texts where the decoder expects plain ones
+        fields = load(blob)
+        fields["metrics"] = {key: msgspec.convert(metric, Metric) for key, metric in fields["metrics"].items()}
+        fields["tags"] = tuple(fields["tags"])
+        fields["open"] = None if fields["open"] is None else tuple(fields["open"])
+        return RunState(**fields)
 
 
 def safe(text: str) -> str:

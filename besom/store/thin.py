@@ -72,14 +72,27 @@ def grid(parts: Sequence[Numbers], buckets: int, *, exact: bool) -> Grid:
     if places is not None:
         return Grid(len(places), places=places)
     if all(part.dtype.kind == "i" for part in parts):
-        start, end = int(low), int(high)
-        width = -(-(end - start + 1) // buckets)
-        while end // width - start // width + 1 > buckets:
-            width += 1
-        return Grid(end // width - start // width + 1, start // width * width, width, True)
+        return _whole(int(low), int(high), buckets)
     span = float(high) - float(low)
     width_of = span / buckets if math.isfinite(span) and span / buckets > 0 else math.ulp(float(high))
     return Grid(buckets, float(low), width_of)
+
+
+def _whole(low: int, high: int, buckets: int) -> Grid:
+    """Buckets of whole width, at multiples of it where that fits."""
+    n = high - low + 1
+    for least in (-(-n // buckets), -(-n // max(buckets - 1, 1))):
+        width = _rounded(least)
+        start, count = low // width * width, high // width - low // width + 1
+        if count <= buckets:
+            return Grid(count, start, width, True)
+    return Grid(1, low, n, True)  # a single bucket, with a multiple of its width inside
+
+
+def _rounded(width: int) -> int:
+    """The next width with at most three leading bits, so that a growing run rarely changes it."""
+    places = max(width.bit_length() - 3, 0)
+    return -(-width >> places) << places
 
 
 def _distinct(parts: Sequence[Numbers], most: int) -> Numbers | None:
@@ -111,20 +124,15 @@ def thin(index: Ints, values: Floats, count: int) -> Thinned:
         ends = np.append(starts[1:], len(index))
         at = index[starts]
         n[at] = ends - starts
+        low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
         with np.errstate(over="ignore", invalid="ignore"):
-            columns[0][at] = _means(values, starts, ends - starts)
-        columns[1][at] = np.minimum.reduceat(values, starts)
-        columns[2][at] = np.maximum.reduceat(values, starts)
-        columns[3][at] = values[ends - 1]
+            means = np.add.reduceat(values, starts) / n[at]
+            if not np.isfinite(means).all():  # a sum can leave float64 though all of its values are in it
+                inside = np.add.reduceat(values / np.repeat(n[at], n[at]), starts)
+                means = np.where(np.isfinite(low) & np.isfinite(high) & ~np.isfinite(means), inside, means)
+        for column, found in zip(columns, (means, low, high, values[ends - 1]), strict=True):
+            column[at] = found
     return Thinned(n, *columns)
-
-
-def _means(values: Floats, starts: Ints, n: Ints) -> Floats:
-    means: Floats = np.add.reduceat(values, starts) / n
-    far = ~np.isfinite(means)
-    if far.any() and np.isfinite(values).all():  # a sum beyond float64 of values within it
-        means[far] = np.add.reduceat(values / np.repeat(n, n), starts)[far]
-    return means
 
 
 class Across(NamedTuple):

@@ -1,0 +1,119 @@
+"""Runs and rows as CSV, and a CSV of rows as the records of a run. Iterables in, iterables out; knows no files and no store.
+
+Columns of runs: their fields, then `config.KEY`, `summary.KEY`, and `METRIC.last`, `METRIC.best`. Columns of rows: `_step`,
+`_time` and the metrics. Numbers are written in full precision (reading them back gives the same float64), NaN and Inf as
+`nan`, `inf`; a missing value is an empty cell; a list or a mapping is JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from besom.core.errors import UsageError
+from besom.core.names import flatten
+from besom.core.record import Config, Exit, History, Record, Run
+from besom.core.wire import Rows, RunView
+
+FIELDS = ("id", "name", "state", "sweep", "group", "job_type", "created", "started", "ended", "tags", "notes")
+
+
+def runs_to_csv(runs: Iterable[RunView]) -> Iterator[str]:
+    """A line for each run, a head line first. Runs are read to the end first: their keys make the columns."""
+    lines = [run_cells(run) for run in runs]
+    columns = list(dict.fromkeys([*FIELDS, *(key for line in lines for key in line)]))
+    return _lines(columns, ([line.get(column) for column in columns] for line in lines))
+
+
+def run_cells(run: RunView) -> dict[str, Any]:
+    """A run as one flat line: column -> value."""
+    cells = {name: getattr(run, name) for name in FIELDS}
+    cells["tags"] = ",".join(run.tags)
+    cells |= {f"config.{key}": value for key, value in flatten(run.config)}
+    cells |= {f"summary.{key}": value for key, value in run.summary.items()}
+    for key, stat in run.metrics.items():
+        cells |= {f"{key}.last": stat.last, f"{key}.best": stat.best}
+    return cells
+
+
+def rows_to_csv(pages: Iterable[Rows]) -> Iterator[str]:
+    """A line for each row, a head line first. The first page's columns are the columns; a later page may lack some."""
+    columns: list[str] = []
+    for page in pages:
+        if not columns:
+            columns = list(page.columns)
+            yield from _lines(columns, [])
+        unknown = [name for name in page.columns if name not in columns]
+        if unknown:
+            raise UsageError(f"all pages of rows have the columns of the first one, and {unknown[0]!r} is new")
+        n = len(next(iter(page.columns.values()), []))
+        cells = [page.columns.get(name, [None] * n) for name in columns]
+        yield from _lines(None, zip(*cells, strict=True))
+
+
+def csv_to_records(
+    lines: Iterable[str], *, name: str, time: float, config: Mapping[str, Any] | None = None
+) -> Iterator[Record]:
+    """A CSV of rows (any program's, head line first) as the records of a finished run.
+
+    The step is the column `_step` or `step`, else the number of the row; the time is `_time`, else `time`: seconds since
+    the epoch. A cell that reads as a number is one. Raises UsageError, with the line, for a step that is no whole number
+    of 0 or more.
+    """
+    reader = csv.DictReader(lines)
+    names = reader.fieldnames or []
+    step_name = next((known for known in ("_step", "step") if known in names), None)
+    yield Run(time, name=name, starts=True)
+    if config:
+        yield Config(dict(config))
+    last = time
+    for i, cells in enumerate(reader):
+        row = {key: _value(text) for key, text in cells.items() if key and isinstance(text, str) and text != ""}
+        step = row.pop(step_name, None) if step_name else i
+        last = row.pop("_time", time)
+        if not isinstance(step, int) or step < 0:
+            raise UsageError(f"line {reader.line_num}: a step is a whole number of 0 or more, and {step!r} is not")
+        if isinstance(last, bool) or not isinstance(last, (int, float)):
+            raise UsageError(f"line {reader.line_num}: _time is in seconds since 1970, and {last!r} is not")
+        yield History(step, float(last), row)
+    yield Exit(float(last), 0, "finished", reason="imported from CSV")
+
+
+def _lines(head: list[str] | None, rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """CSV lines, each with its line end."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    for cells in ([head] if head is not None else []), rows:
+        for row in cells:
+            writer.writerow([_cell(value) for value in row])
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)  # str of a float is its shortest exact spelling
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return text if "_" in text or (math.isinf(number) and "inf" not in text.lower()) else number
