@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from besom.core.errors import Stopped, did_you_mean
 from besom.sdk import later as _later
 from besom.sdk.artifact import Artifact
+from besom.sdk.current import active as _active
 from besom.sdk.current import (
     alert,
     define_metric,
@@ -26,7 +27,6 @@ from besom.sdk.current import (
     save,
     use_artifact,
 )
-from besom.sdk.current import active as _active
 from besom.sdk.current import config as _config
 from besom.sdk.current import summary as _summary
 from besom.sdk.init import init

@@ -18,6 +18,7 @@ import msgspec
 from besom.core import record as rec
 from besom.core.errors import UsageError
 from besom.sdk import notice
+from besom.sdk.redact import redact_data
 
 
 class Config(MutableMapping[str, Any]):
@@ -114,9 +115,9 @@ class Config(MutableMapping[str, Any]):
         """What the run held before it was resumed; it is recorded already."""
         self._values.update(values)
 
-    def _record(self, record: rec.Record) -> None:
+    def _record(self, record: rec.Config) -> None:
         if self._write is not None:
-            self._write(record)
+            self._write(rec.Config(redact_data(record.update), record.remove))
 
 
 def plain(data: Any) -> dict[str, Any]:

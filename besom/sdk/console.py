@@ -97,7 +97,7 @@ class Capture:
         self._busy = False
         self._pid = os.getpid()
         self._screens = {"out": Screen(), "err": Screen()}
-        self._wrapped: list[tuple[Any, Any]] = []
+        self._wrapped: list[tuple[Any, Any, Any]] = []
         for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
             self._wrap(name, stream)
 
@@ -105,6 +105,8 @@ class Capture:
         write = getattr(stream, "write", None)
         if write is None:
             return  # no terminal at all (pythonw, a daemon)
+
+        before = getattr(stream, "__dict__", {}).get("write")
 
         def tee(text: Any) -> Any:
             written = write(text)
@@ -116,7 +118,7 @@ class Capture:
             stream.write = tee
         except AttributeError:
             return  # a stream object that cannot be wrapped is left alone
-        self._wrapped.append((stream, tee))
+        self._wrapped.append((stream, tee, before))
 
     def _hear(self, name: str, text: str) -> None:
         if self._pid != os.getpid():
@@ -153,9 +155,13 @@ class Capture:
         """Give the streams back, and record what is still open. Idempotent."""
         with self._lock:
             wrapped, self._wrapped = self._wrapped, []
-            for stream, tee in wrapped:
-                if stream.__dict__.get("write") is tee if hasattr(stream, "__dict__") else False:
+            for stream, tee, before in wrapped:
+                if getattr(stream, "__dict__", {}).get("write") is not tee:
+                    continue  # someone else wrapped it after us; our tee only passes on from now on
+                if before is None:
                     del stream.write
+                else:
+                    stream.write = before
             for name, screen in self._screens.items():
                 self._take(name, screen.rest())
             if self._lost:

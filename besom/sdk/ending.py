@@ -1,7 +1,7 @@
 """How a process ends, seen from inside: its exit code, and the state that the run gets for it.
 
-`sys.exit(3)` reaches neither an except hook nor atexit, so `sys.exit` is wrapped; an uncaught exception comes through
-the except hook; SIGTERM is handled only when the user has no handler of his own, and then still ends the process as it
+`sys.exit(3)` reaches neither an except hook nor atexit, so `sys.exit` is wrapped (and a bare ``raise SystemExit(3)`` shows
+only in how the script's frame ended: its code stays unknown); an uncaught exception comes through the except hook; SIGTERM is handled only when the user has no handler of his own, and then still ends the process as it
 would have. What none of these see (`os._exit`, a kill) shows in the journal: its lock is free and no Exit was written.
 Knows nothing of records; a run registers what is to be called with an `End`.
 """
@@ -38,8 +38,12 @@ class _Watch:
     def __init__(self) -> None:
         self.installed = False
         self.seen: End | None = None
+        self.by_exit = False
+        """`seen` came from `sys.exit`, which somebody may catch."""
         self.runs: dict[int, Callable[[End], object]] = {}
         self.pid = os.getpid()
+        self.script: FrameType | None = None
+        """The outermost frame of the main thread: how it ended says whether a SystemExit came out of it."""
 
 
 _watch = _Watch()
@@ -51,6 +55,7 @@ def register(key: int, finish: Callable[[End], object]) -> None:
     if not _watch.installed:
         _watch.installed = True
         _watch.pid = os.getpid()
+        _watch.script = _outermost()
         _wrap_exit()
         _wrap_hook()
         atexit.register(_at_exit)
@@ -72,7 +77,10 @@ def clear() -> None:
 
 
 def seen() -> End | None:
-    """The exit code or exception that this process is ending with, when it is known already."""
+    """The exit code or exception that this process is ending with; None while the script still runs."""
+    main = threading.current_thread() is threading.main_thread()
+    if main and _watch.by_exit and _outermost() is _watch.script:
+        return None  # it is passing through, and then says so itself, or it was caught
     return _watch.seen
 
 
@@ -108,7 +116,35 @@ def _finish_all(end: End) -> None:
 
 def _at_exit() -> None:
     if _watch.pid == os.getpid():
-        _finish_all(_watch.seen or End(0, rec.FINISHED))
+        _finish_all(_last_word())
+
+
+def _last_word() -> End:
+    """How the process ends. A `sys.exit` that somebody caught does not count when the script then ran to its end."""
+    returned = _returned(_watch.script)
+    if _watch.seen is not None and not (_watch.by_exit and returned):
+        return _watch.seen
+    if returned is False:
+        return End(None, rec.FINISHED, "ended by SystemExit; its exit code is not known")
+    return End(0, rec.FINISHED)
+
+
+def _outermost() -> FrameType | None:
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def _returned(script: FrameType | None) -> bool | None:
+    """Whether a frame that is over ended by a return: its last instruction says so. None when that is not known."""
+    if script is None or script.f_lasti < 0:
+        return None
+    import opcode
+
+    return opcode.opname[script.f_code.co_code[script.f_lasti]].startswith("RETURN")
 
 
 def _wrap_exit() -> None:
@@ -116,7 +152,7 @@ def _wrap_exit() -> None:
 
     def exit(status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():
-            _watch.seen = of_code(status)
+            _watch.seen, _watch.by_exit = of_code(status), True
         original(status)
 
     exit.__doc__ = original.__doc__
@@ -127,7 +163,7 @@ def _wrap_hook() -> None:
     original = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        _watch.seen = of_exception(kind, error)
+        _watch.seen, _watch.by_exit = of_exception(kind, error), False
         original(kind, error, trace)
 
     sys.excepthook = excepthook

@@ -1,7 +1,6 @@
 """Where a run came from: program, arguments, host, Python, git commit. Read from files only, so it costs well under 1 ms.
 
-Secrets are redacted before anything is kept: the value of an option named like one, a token of a known shape, and the
-user part of a URL. ``--max_tokens 100`` stays.
+Secrets among the arguments are redacted (sdk/redact.py).
 """
 
 from __future__ import annotations
@@ -9,23 +8,13 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-REDACTED = "[redacted]"
+from besom.sdk.redact import redact, redact_text
+
 _RANKS = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
-_SECRET_NAME = re.compile(
-    r"-{0,2}(?:[\w.-]*[_.-])?(?:api_?-?key|access_?-?key|secret(?:_?-?key)?|token|password|passwd|pwd|dsn|credentials?)\Z",
-    re.IGNORECASE,
-)
-_SECRET_SHAPE = re.compile(
-    r"\b(?:sk-[\w-]{20,}|hf_[A-Za-z0-9]{20,}|gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{18,}|xox[abprs]-[\w-]{10,}"
-    r"|AKIA[0-9A-Z]{16}|AIza[\w-]{35}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,})"
-)
-_USER_PART = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def collect(*, git: bool = True, host: str = "") -> dict[str, Any]:
@@ -78,31 +67,6 @@ def commit(folder: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     return {name: value for name, value in found.items() if value}
-
-
-def redact(args: Iterable[str]) -> list[str]:
-    """Command-line arguments without their secrets.
-
-    >>> redact(["--api-key", "abc", "--max_tokens", "100", "--token=xyz"])
-    ['--api-key', '[redacted]', '--max_tokens', '100', '--token=[redacted]']
-    """
-    clean: list[str] = []
-    hide = False
-    for text in args:
-        name, equals, value = text.partition("=")
-        if hide and not text.startswith("-"):
-            clean.append(REDACTED)
-        elif equals and value and _SECRET_NAME.match(name):
-            clean.append(f"{name}={REDACTED}")
-        else:
-            clean.append(redact_text(text))
-        hide = not equals and text.startswith("-") and bool(_SECRET_NAME.match(text))
-    return clean
-
-
-def redact_text(text: str) -> str:
-    """`text` without tokens of known shape and without the user part of URLs."""
-    return _USER_PART.sub("", _SECRET_SHAPE.sub(REDACTED, text))
 
 
 def _resolve(git: Path, common: Path, ref: str) -> str:

@@ -193,3 +193,13 @@ def test_an_odd_value_in_the_config_is_kept_as_text(store: Any) -> None:
     assert store.folded().state.config == {
         "model": "<class 'object'>", "path": "a/b", "fn": "<built-in function print>"
     }  # fmt: skip
+
+
+def test_secrets_in_the_config_are_not_kept(store: Any) -> None:
+    key = "sk-" + "a" * 30
+    with besom.init(config={"api": {"keys": [key]}, "max_tokens": 100, "token": "bpe"}) as run:
+        run.config.url = "https://me:word@host/x"
+        assert run.config["api"]["keys"] == [key], "the script itself reads what it set"
+    assert store.folded().state.config == {
+        "api": {"keys": ["[redacted]"]}, "max_tokens": 100, "token": "bpe", "url": "https://host/x"
+    }  # fmt: skip

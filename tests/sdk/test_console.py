@@ -149,3 +149,17 @@ def test_no_terminal_at_all(monkeypatch: pytest.MonkeyPatch, store: Any) -> None
     with besom.init() as run:
         run.log({"a": 1})
     assert store.rows() == [(0, {"a": 1})]
+
+
+def test_two_runs_side_by_side_both_hear(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    for first_to_close in (0, 1):
+        heard: tuple[list[str], list[str]] = ([], [])
+        captures = [Capture(lambda stream, text, n=n: heard[n].append(text)) for n in (0, 1)]  # type: ignore[misc]
+        print("both")
+        captures[first_to_close].close()
+        print("one")
+        captures[1 - first_to_close].close()
+        print("none")
+        assert heard[first_to_close] == ["both\n"] and heard[1 - first_to_close] == ["both\n", "one\n"]

@@ -31,6 +31,11 @@ besom.log({"a": 1})
         ("sys.exit(3)", 3, ("failed", 3), "exit code 3"),
         ("sys.exit('no data')", 1, ("failed", 1), "no data"),
         ("exec('try:\\n sys.exit(3)\\nfinally:\\n besom.finish()')", 3, ("failed", 3), "exit code 3"),
+        ("exec('try:\\n sys.exit(3)\\nexcept SystemExit:\\n pass')", 0, ("finished", 0), ""),
+        ("exec('try:\\n sys.exit(3)\\nexcept SystemExit:\\n pass\\nbesom.finish()')", 0, ("finished", 0), ""),
+        ("import atexit; atexit.register(besom.finish); sys.exit(3)", 3, ("failed", 3), "exit code 3"),
+        ("raise SystemExit(3)", 3, ("finished", None), "ended by SystemExit; its exit code is not known"),
+        ("exec('with run:\\n raise SystemExit(3)')", 3, ("failed", 3), "exit code 3"),
         ("1 / 0", 1, ("failed", 1), "ZeroDivisionError: division by zero"),
         ("exec('try:\\n 1 / 0\\nfinally:\\n besom.finish()')", 1, ("failed", 1), "ZeroDivisionError: division by zero"),
         ("exec('try:\\n 1 / 0\\nexcept ZeroDivisionError:\\n pass\\nbesom.finish()')", 0, ("finished", 0), ""),
@@ -147,3 +152,22 @@ def test_a_closed_stderr_does_not_matter(store: Any, script: Any) -> None:
     done = script("import sys\nsys.stderr.close()\n" + BEGIN + "besom.log(1)\nbesom.log({'a': 2})")
     assert done.returncode == 0
     assert store.rows() == [(0, {"a": 1}), (1, {"a": 2})]
+
+
+def test_a_disk_that_fills_up_does_not_stop_a_training(store: Any, script: Any) -> None:
+    done = script(
+        """
+        import besom, json, resource
+        besom.init(project="p")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+        for i in range(200):
+            besom.log({"i": i, "text": "x" * 50_000})
+        print(json.dumps(besom.run.dropped))
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    kept = [data["i"] for _, data in store.rows()]
+    lost = sum(__import__("json").loads(done.stdout).values())
+    assert lost > 0 and len(kept) + lost == 200, "what is not there was counted"
+    assert kept == list(range(len(kept)))
+    assert done.stderr.count("not recorded: the disk is full") == 1 and f"{lost} records were lost" in done.stderr

@@ -16,6 +16,7 @@ from besom.core.errors import ConfigError, UsageError
 from besom.journal.file import header
 from besom.sdk import assign, current, provenance
 from besom.sdk.assign import Assignment
+from besom.sdk.redact import redact
 
 
 def test_a_run_says_who_it_is(store: Any) -> None:
@@ -341,7 +342,7 @@ def test_where_a_run_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_secrets_in_arguments_are_redacted(args: list[str], kept: list[str] | None) -> None:
-    assert provenance.redact(args) == (args if kept is None else kept)
+    assert redact(args) == (args if kept is None else kept)
 
 
 def test_a_git_repository_is_found_as_git_itself_says(store: Any, script: Any, tmp_path: Path) -> None:
