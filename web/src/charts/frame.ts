@@ -199,17 +199,21 @@ function drawLabels({ u, theme, inks, hovered }: Pen, lines: readonly Line[]): v
   const { ctx } = u;
   ctx.save();
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   shown.forEach(({ line, at }, i) => {
     const y = places[i] as number;
     const ink = inkOf(line, theme, inks);
     const quiet = hovered !== null && hovered !== line.id;
     ctx.globalAlpha = quiet ? 0.35 : 1;
-    ctx.strokeStyle = fade(ink, 0.55);
-    ctx.lineWidth = px;
-    ctx.beginPath();
-    ctx.moveTo(Math.min(right, at[0]) + 2 * px, at[1]);
-    ctx.lineTo(right + 9 * px, y);
-    ctx.stroke();
+    // A line that ended early has no leader: it would cross the plot.
+    if (at[0] > right - 4 * px) {
+      ctx.strokeStyle = fade(ink, 0.55);
+      ctx.lineWidth = px;
+      ctx.beginPath();
+      ctx.moveTo(right + 2 * px, at[1]);
+      ctx.lineTo(right + 9 * px, y);
+      ctx.stroke();
+    }
     ctx.fillStyle = ink;
     ctx.fillRect(right + 12 * px, y - 3.5 * px, 7 * px, 7 * px);
     ctx.fillStyle = inks.text1;

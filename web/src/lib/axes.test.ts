@@ -27,6 +27,7 @@ it("places values, and gives missing ones no place", () => {
 
 it("labels its ticks", () => {
   expect(axisTicks(LR).map((t) => t.text)).toEqual(["1e-4", "1e-3", "1e-2"]);
+  expect(axisTicks(axisFor("depth", [8, 16], { values: [8, 12, 16] })).map((t) => t.text)).toEqual(["8", "12", "16"]);
   expect(axisTicks(OPT).map((t) => t.text)).toEqual(["adam", "sgd", "lion"]);
 });
 

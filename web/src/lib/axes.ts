@@ -8,6 +8,8 @@ export interface Axis {
   min: number;
   max: number;
   categories: string[];
+  /** Values of a short numeric list: where the ticks stand. */
+  stops: number[];
 }
 
 /** A brush keeps [low, high] of the axis in units of position: 0 is the foot, 1 the top. */
@@ -24,7 +26,7 @@ export function axisFor(key: string, values: readonly unknown[], hint: Record<st
   const listed = Array.isArray(hint.values) ? hint.values : null;
   if (numbers.length < present.length || (listed && listed.some((v) => typeof v !== "number")) || present.some((v) => typeof v === "boolean")) {
     const names = [...new Set([...(listed ?? []), ...present].map((v) => brief(v)))];
-    return { key, kind: "category", min: 0, max: Math.max(1, names.length - 1), categories: names };
+    return { key, kind: "category", min: 0, max: Math.max(1, names.length - 1), categories: names, stops: [] };
   }
   const ends = [real(hint.min), real(hint.max), ...(listed ?? []).map(real)].filter((v): v is number => v !== null && Number.isFinite(v));
   // log_uniform's own ends are exponents; the values themselves are what to show.
@@ -34,7 +36,7 @@ export function axisFor(key: string, values: readonly unknown[], hint: Record<st
   if (!Number.isFinite(min)) [min, max] = [0, 1];
   const log = min > 0 && (spelled.includes("log") || max / min >= 50);
   if (min === max) [min, max] = log || min > 0 ? [min / 2, max * 1.5] : [min - 1, max + 1];
-  return { key, kind: log ? "log" : "linear", min, max, categories: [] };
+  return { key, kind: log ? "log" : "linear", min, max, categories: [], stops: listed && listed.length <= 6 ? listed.map(real).filter((v): v is number => v !== null) : [] };
 }
 
 /** Where a value lies: 0 at the foot, 1 at the top, null when it has no place (missing or not a number). */
@@ -54,7 +56,7 @@ export function axisTicks(axis: Axis): { at: number; text: string }[] {
     const every = Math.ceil(axis.categories.length / 12);
     return axis.categories.flatMap((text, i) => (i % every ? [] : [{ at: place(axis, text) ?? 0.5, text }]));
   }
-  const ticks = axis.kind === "log" ? logarithmic(axis.min, axis.max, 4) : linear(axis.min, axis.max, 4);
+  const ticks = axis.stops.length ? axis.stops : axis.kind === "log" ? logarithmic(axis.min, axis.max, 4) : linear(axis.min, axis.max, 4);
   return ticks.map((t) => ({ at: place(axis, t) ?? 0, text: label(t, ticks) }));
 }
 

@@ -51,5 +51,5 @@ describe("clicks on heads", () => {
     [["name"], "created", true, ["name", "-created"]],
     [["name", "-created"], "created", true, ["name", "created"]],
   ])("%j, then %s (shift %s)", (sort, column, add, expected) => expect(nextSort(sort, column, add)).toEqual(expected));
-  it("are said in words", () => expect(sortWords(["-metrics.val/acc.best", "config.lr"])).toBe("val/acc best down, then lr"));
+  it("are said in words", () => expect(sortWords(["-metrics.val/acc.best", "config.lr"])).toBe("val/acc best ↓, then lr"));
 });

@@ -61,5 +61,5 @@ export function nextSort(sort: readonly string[], column: string, add: boolean):
 }
 
 export function sortWords(sort: readonly string[]): string {
-  return sort.map((s) => `${columnWords(s.replace(/^-/, ""))}${s.startsWith("-") ? " down" : ""}`).join(", then ");
+  return sort.map((s) => `${columnWords(s.replace(/^-/, ""))}${s.startsWith("-") ? " ↓" : ""}`).join(", then ");
 }

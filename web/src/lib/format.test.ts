@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, brief, count, deviation, duration, plural, real, setting, signed, value } from "./format";
+import { ago, brief, count, deviation, duration, plural, real, setting, signed, timeOfDay, value } from "./format";
 
 describe("a measured value keeps four digits", () => {
   it.each([
@@ -66,6 +66,8 @@ it.each([
   [-10700, "3 h ago"],
   [-1036700, "12 d ago"],
 ])("a run seen at %d was seen %s", (time, text) => expect(ago(time, 100)).toBe(text));
+
+it("tells the time of day", () => expect(timeOfDay(new Date(2026, 1, 3, 9, 5, 7).getTime() / 1000)).toBe("09:05:07"));
 
 it("counts in words", () => {
   expect(count(2431)).toBe("2,431");

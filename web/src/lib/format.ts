@@ -107,6 +107,11 @@ export function clock(time: number, now: number): string {
   return new Date(now * 1000).toDateString() === date.toDateString() ? `${hours}:${pad(date.getSeconds())}` : `${day} ${hours}`;
 }
 
+/** Hours, minutes and seconds of a time: 12:39:41. */
+export function timeOfDay(time: number): string {
+  return new Date(time * 1000).toTimeString().slice(0, 8);
+}
+
 /** "1 run", "5 runs". */
 export function plural(n: number, noun: string): string {
   return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;

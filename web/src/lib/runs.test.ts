@@ -63,9 +63,9 @@ describe("grouping by all but the seed", () => {
 
 it("sections metrics by prefix, validation first and system last", () => {
   expect(sections(["system.cpu", "train/loss", "val/acc", "loss", "train/lr", "_step"])).toEqual([
-    { name: "metrics", metrics: ["loss"] },
     { name: "val", metrics: ["val/acc"] },
     { name: "train", metrics: ["train/loss", "train/lr"] },
+    { name: "metrics", metrics: ["loss"] },
     { name: "system", metrics: ["system.cpu"] },
   ]);
 });

@@ -113,7 +113,7 @@ export function groupWords(by: readonly string[], but: readonly string[]): strin
   return but.length ? `all but ${but.map(shortKey).join(", ")}` : "nothing";
 }
 
-/** Metrics in sections by what stands before the first slash; "system" last, those without a prefix first. */
+/** Metrics in sections by what stands before the first slash; validation first, those without a prefix after those with one, "system" last. */
 export function sections(metrics: readonly string[]): { name: string; metrics: string[] }[] {
   const found = new Map<string, string[]>();
   for (const metric of metrics) {
@@ -122,7 +122,7 @@ export function sections(metrics: readonly string[]): { name: string; metrics: s
     const name = cut > 0 ? metric.slice(0, cut) : metric.startsWith("system.") ? "system" : "";
     found.set(name, [...(found.get(name) ?? []), metric]);
   }
-  const rank = (name: string) => (name === "" ? 0 : /^(val|valid|eval|test)/.test(name) ? 1 : name === "system" ? 3 : 2);
+  const rank = (name: string) => (/^(val|valid|eval|test)/.test(name) ? 0 : name === "system" ? 3 : name === "" ? 2 : 1);
   return [...found]
     .map(([name, list]) => ({ name: name || "metrics", order: rank(name), metrics: list }))
     .sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1))

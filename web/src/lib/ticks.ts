@@ -3,9 +3,10 @@
 /** Round multiples inside [min, max]; about `want` of them. */
 export function linear(min: number, max: number, want = 4): number[] {
   if (!(max > min)) return Number.isFinite(min) ? [min] : [];
-  const rough = (max - min) / want;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 2.5, 5, 10].find((m) => m * power >= rough * 0.999) ?? 10) * power;
+  const power = 10 ** Math.floor(Math.log10((max - min) / want));
+  const inside = (step: number) => Math.floor(max / step + 1e-9) - Math.ceil(min / step - 1e-9) + 1;
+  const steps = [0.5, 1, 2, 2.5, 5, 10].map((m) => m * power);
+  const step = steps.reduce((a, b) => (Math.abs(inside(b) - want) < Math.abs(inside(a) - want) ? b : a));
   const ticks: number[] = [];
   for (let i = Math.ceil(min / step - 1e-9); i * step <= max + step * 1e-9; i++) ticks.push(Number((i * step).toPrecision(12)));
   return ticks;

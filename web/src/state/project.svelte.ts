@@ -19,6 +19,7 @@ export class ProjectState {
   readonly keys = new Resource<Keys>();
   readonly groups = new Resource<Groups>();
   #known: Map<string, number>;
+  #signs = new Map<string, 1 | -1>();
 
   constructor(entity: string, project: string) {
     this.place = { entity, project };
@@ -33,6 +34,7 @@ export class ProjectState {
     });
     $effect(() => {
       void live.count(entity, project);
+      if (!this.keys.data && !this.keys.error) return; // they say which metric is the one to sort by
       const params = { filter: router.view.filter, sort: this.metric ? this.#sort() : "-created", limit: DRAWN };
       this.runs.load(JSON.stringify(params), (signal) => api.runs(this.place, params, { signal }));
     });
@@ -46,8 +48,15 @@ export class ProjectState {
 
   metrics = $derived.by(() => (this.keys.data?.metrics ?? []).filter((m) => !m.startsWith("_")));
   list = $derived.by((): readonly RunView[] => this.runs.data?.runs ?? []);
-  metric = $derived.by(() => router.view.metric || mainMetric(this.metrics, this.list));
-  sign = $derived.by(() => direction(this.list, this.metric));
+  metric = $derived.by(() => router.view.metric || mainMetric(this.metrics));
+  /** Settled once for each metric: the order of the list must not depend on the part of the list that is here. */
+  sign = $derived.by(() => {
+    const known = this.#signs.get(this.metric);
+    if (known || !this.list.some((run) => this.metric in run.metrics)) return known ?? direction([], this.metric);
+    const sign = direction(this.list, this.metric);
+    this.#signs.set(this.metric, sign);
+    return sign;
+  });
   matched = $derived.by(() => this.runs.data?.matched ?? null);
   by = $derived.by(() => grouping(router.view.by, router.view.but, this.keys.data?.keys ?? [], this.matched ?? 0));
   grouped = $derived.by(() => this.by.length > 0);
@@ -63,7 +72,7 @@ export class ProjectState {
   });
   /** The runs to ask curves for, when not all that pass the filter are drawn. */
   ids = $derived.by(() => (!this.grouped && (this.matched ?? 0) > this.list.length ? this.list.map((run) => run.id) : null));
-  error = $derived.by(() => this.runs.error ?? this.groups.error);
+  error = $derived.by(() => this.keys.error ?? this.runs.error ?? this.groups.error);
   groupWords = $derived.by(() => {
     if (!this.groups.data || !this.grouped) return "";
     const sizes = this.groups.data.groups.map((g) => g.n);
