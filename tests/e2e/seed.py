@@ -63,8 +63,14 @@ def vit(names: Iterator[str], seeds: int) -> Iterator[tuple[str, str, list[Recor
                     number += 1
                     config = {"arch": arch, "lr": rate, "aug": aug, "seed": s, "opt": {"name": "adamw", "decay": 0.05}}
                     best = top + plus - 0.008 * abs(math.log2(rate / 4e-4)) ** 1.5
-                    state = {7: "running", 18: "crashed", 31: "failed", 44: "running", 60: "killed"}.get(number, "finished")
-                    yield "vit-distill", f"v{number:03}", one(next(names), config, best, state, now - number * 2400, number)
+                    state = {7: "running", 18: "crashed", 31: "failed", 44: "running", 60: "killed"}.get(
+                        number, "finished"
+                    )
+                    yield (
+                        "vit-distill",
+                        f"v{number:03}",
+                        one(next(names), config, best, state, now - number * 2400, number),
+                    )
 
 
 def one(name: str, config: dict[str, Any], best: float, state: str, begun: float, number: int) -> list[Record]:
@@ -98,7 +104,9 @@ def one(name: str, config: dict[str, Any], best: float, state: str, begun: float
         records.append(History(step, t, row))
         if i % 3 == 0:
             use = 94 + noise.gauss(0, 1) if i % 30 else 20
-            records.append(Stats(t, {"gpu.0.util": use, "gpu.0.memory": 71 + noise.random(), "cpu": 50 + 9 * noise.random()}))
+            records.append(
+                Stats(t, {"gpu.0.util": use, "gpu.0.memory": 71 + noise.random(), "cpu": 50 + 9 * noise.random()})
+            )
             warn = "warn: dataloader waited 1.8 s\n" if i % 30 == 9 else ""
             records.append(Console(t, "out", f"step {step}  train/loss {row['train/loss']:.4f}\n{warn}"))
     last = begun + 60 * end

@@ -394,7 +394,8 @@ export interface components {
         };
         /**
          * AlertView
-         * @description An alert and its delivery. `state`: waiting, sent, failed (with `tries` and the reason) or "no channel".
+         * @description An alert and its delivery. `state`: waiting, sent, failed (with `tries` and the reason), "no channel", or quiet (kept but not
+         *         to be sent; `reason` says why).
          */
         AlertView: {
             id: number;
@@ -419,11 +420,7 @@ export interface components {
          * @description Runs whose processes live, as (entity, project, id): each gets a lease of 60 s.
          */
         Alive: {
-            runs: [
-                string,
-                string,
-                string
-            ][];
+            runs: components["schemas"]["RunPath"][];
         };
         /**
          * Beat
@@ -703,6 +700,15 @@ export interface components {
             matched: number;
             next: number | null;
         };
+        /**
+         * RunPath
+         * @description The full name of a run. Ids are unique within a project.
+         */
+        RunPath: [
+            string,
+            string,
+            string
+        ];
         /**
          * RunView
          * @description A run as lists and pages show it. `config` is nested, `summary` is flat with dotted keys.
@@ -1877,11 +1883,11 @@ export interface operations {
     };
     runs: {
         parameters: {
-            query?: {
-                /** @description the user or team that owns the project; all of them when absent */
-                entity?: string;
-                /** @description the project; all of them when absent */
-                project?: string;
+            query: {
+                /** @description the user or team that owns the project */
+                entity: string;
+                /** @description the project */
+                project: string;
                 /** @description a filter text, e.g. `config.lr < 1e-3 and state = finished` */
                 filter?: string;
                 /** @description comma list of keys, `-` in front for descending: `-summary.acc,name`; missing last */
