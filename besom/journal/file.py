@@ -11,6 +11,7 @@ Knows no record and no network: payloads are bytes.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,13 +21,14 @@ from zlib import crc32
 from besom.core.errors import JournalForked, JournalFull, StoreError
 from besom.core.names import check_id, new_id
 from besom.journal import lock, reserve
-from besom.journal.frame import FIRST, HEAD, LONGEST, MAGIC_NUMBER, Header, frame, pack_head, pack_word, preamble
+from besom.journal.frame import FIRST, HEAD, LONGEST, MAGIC_NUMBER, Header, frame, pack_frame, pack_head, preamble
 from besom.journal.keeper import SYNC, TOUCH, keeper, renew
 from besom.journal.reader import alive, damaged, header, pread, read
 
 __all__ = ["Header", "Journal", "alive", "damaged", "header", "read"]
 
 _FOR_EVER = 1 << 62
+_NO_RECORD = b"\xc1"  # a byte with which no msgpack begins
 _RETRY = 0.25
 """Seconds between two questions whether a full disk has room again: asking can cost milliseconds."""
 
@@ -50,8 +52,11 @@ class Journal:
         self._slow = threading.RLock()  # held while the descriptor is used at length, and to close it
         self._limit = _FOR_EVER
         self._call_at = 0
-        """`append` calls `_knock` when the position would pass it: 0 while the keeper sleeps, else the end of the room."""
+        """`append` calls `_claim` when a record ends behind it: 0 while the keeper sleeps, else the end of the room."""
+        self._voids: dict[int, int] = {}
+        """Stop -> start of places that were taken and given up, with others behind them."""
         self._state = "open"
+        self._end = FIRST
         self._dirty = False
         self._synced = self._touched = time.monotonic()
         self._named = False
@@ -85,7 +90,7 @@ class Journal:
             if isinstance(error, OSError):
                 raise JournalFull(f"no journal can be made in {folder}: {error.strerror}") from error
             raise
-        journal = Journal(fd, path, head, salt) if room is None else _Mapped(fd, path, head, salt, room)
+        journal = Journal(fd, path, head, salt) if room is None else _kind()(fd, path, head, salt, room)
         keeper.add(journal)
         return journal
 
@@ -96,28 +101,22 @@ class Journal:
         StoreError when the journal is closed.
         """
         size = len(payload) + HEAD
+        if size == HEAD:
+            raise StoreError("a record has at least one byte")
         with self._lock:
-            # No call stands between the test and the new position, so no signal handler can log in between; what
-            # one logs from there on has its place behind this record.
-            while self.position + size > self._call_at:
-                self._knock(size)
+            # A signal handler that logs from here on has its place behind this record.
             self.position = stop = (start := self.position) + size
             try:
+                if stop > self._call_at:
+                    self._claim(size, stop)
                 _write(self._fd, frame(payload, self._salt, start), start)
-            except OSError as error:
-                if self.position == stop:
-                    self.position = start
-                    self._try(lambda: os.ftruncate(self._fd, start))
-                raise JournalFull(f"{self.path} takes no more records: {error.strerror}") from error
-            except BaseException:
-                self._complete(start, payload)
+            except BaseException as error:
+                self._settle(start, stop, payload, error)
+                if isinstance(error, OSError):
+                    self._try(lambda: os.ftruncate(self._fd, self.position))
+                    raise JournalFull(f"{self.path} takes no more records: {error.strerror}") from error
                 raise
         return start
-
-    def _complete(self, start: int, payload: bytes) -> None:
-        """Ctrl-C came in the middle of `append`: its place is taken, so the record is finished before that goes on."""
-        if self._state == "open":
-            _write(self._fd, frame(payload, self._salt, start), start)
 
     @property
     def mine(self) -> bool:
@@ -135,12 +134,12 @@ class Journal:
         with self._slow, self._lock:
             if self._state != "open":
                 return
-            self._state = "closed"
+            self._end, self._state = self.position, "closed"
             self._limit = self._call_at = -1
             keeper.remove(self)
             lock.forget(self._key)
             try:
-                os.ftruncate(self._fd, self.position)
+                os.ftruncate(self._fd, self._end)
                 os.fsync(self._fd)
             except OSError as error:
                 self.trouble = error
@@ -189,27 +188,59 @@ class Journal:
         if self.position != mark:
             self._dirty = True
 
-    def _knock(self, size: int) -> None:
-        """Called by `append`, inside its lock, when more than a copy is to do. Makes room for `size` bytes."""
-        if self._state != "open":
-            if self._state == "forked":
-                raise JournalForked(f"{self.path} belongs to the process that made it, and this is a fork of that one")
-            raise StoreError(f"{self.path} is closed")
-        if size > LONGEST + HEAD:
-            raise StoreError(f"a record has at most {LONGEST} bytes, and this one has {size - HEAD}")
-        if size == HEAD:
-            raise StoreError("a record has at least one byte")
-        if self.position + size > self._limit:
-            self._make_room(size)
-        self._call_at = self._next_call(size)
-        self._dirty = True  # in this order: `_sync` does both the other way round
+    def _claim(self, size: int, stop: int) -> None:
+        """More than a copy is to do for the record that ends at `stop`: see that there is room, and wake the keeper."""
+        with self._lock:
+            if self._state != "open":
+                if self._state == "forked":
+                    raise JournalForked(f"{self.path} belongs to the process that made it; this is a fork of that one")
+                raise StoreError(f"{self.path} is closed")
+            if size > LONGEST + HEAD:
+                raise StoreError(f"a record has at most {LONGEST} bytes, and this one has {size - HEAD}")
+            if stop > self._limit:
+                self._make_room(stop)
+                self._fill_voids()
+            self._call_at = self._next_call()
+            self._dirty = True  # in this order: `_sync` does both the other way round
         keeper.wake()
 
-    def _next_call(self, size: int) -> int:
-        """The position whose passing is worth the next call of `_knock`, at least `size` away."""
+    def _settle(self, start: int, stop: int, payload: bytes, error: BaseException) -> None:
+        """`append` failed. What came from outside (Ctrl-C) finds the record finished; else its place is given up."""
+        with self._lock:
+            if self._state != "open":
+                self.position = self._end
+            elif stop <= self._limit and not isinstance(error, Exception):
+                self._put(start, frame(payload, self._salt, start))
+            else:
+                self._give_up(start, stop)
+
+    def _give_up(self, start: int, stop: int) -> None:
+        """The last place is free again; another one is a void until it is the last or can be filled."""
+        self._voids[stop] = start
+        last = True
+        while last and self.position in self._voids:
+            stop = self.position
+            start = self._voids.pop(stop, stop)
+            # In one statement without a call, as in `_Mapped.append`: other threads take places all the time.
+            self.position, last = (start, True) if self.position == stop else (self.position, False)
+            if not last:
+                self._voids[stop] = start
+        self._fill_voids()
+
+    def _fill_voids(self) -> None:
+        """Zeros would end a live file for its readers, so voids become records of no known kind, which they pass over."""
+        for stop in [stop for stop in self._voids if stop <= self._limit]:
+            start = self._voids.pop(stop)
+            self._put(start, frame(_NO_RECORD * (stop - start - HEAD), self._salt, start))
+
+    def _put(self, start: int, data: bytes) -> None:
+        self._try(lambda: _write(self._fd, data, start))
+
+    def _next_call(self) -> int:
+        """The end of a record that is worth the next call of `_claim`."""
         return self._limit
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, stop: int) -> None:
         raise NotImplementedError  # `write(2)` has no limit of its own
 
     def _release(self) -> None:
@@ -224,7 +255,11 @@ class Journal:
 
 
 class _Mapped(Journal):
-    """Writes into a map of the file whose blocks are reserved ahead, by the keeper where it can."""
+    """Writes into a map of the file whose blocks are reserved ahead, by the keeper where it can.
+
+    `append` takes no lock: its place in the file is taken in one statement without a call, in which CPython with its
+    global lock changes neither threads nor runs signal handlers. `_kind` gives `_Guarded` where that lock is off.
+    """
 
     def __init__(self, fd: int, path: Path, head: Header, salt: int, room: reserve.Reserve) -> None:
         super().__init__(fd, path, head, salt)
@@ -236,23 +271,24 @@ class _Mapped(Journal):
 
     def append(self, payload: bytes) -> int:
         size = len(payload) + HEAD
+        if size == HEAD:
+            raise StoreError("a record has at least one byte")
         check = crc32(payload, self._salt)
-        with self._lock:
-            while self.position + size > self._call_at:  # no call up to the new position, as in `Journal.append`
-                self._knock(size)
-            self.position = stop = (start := self.position) + size
-            try:
-                head = pack_head(MAGIC_NUMBER, size - HEAD, check)
-                self._map[start + HEAD : stop] = payload
-                self._map[start : start + HEAD] = head + pack_word(crc32(head, self._salt ^ start))
-            except BaseException:
-                self._complete(start, payload)
-                raise
+        self.position = stop = (start := self.position) + size
+        try:
+            if stop > self._call_at:
+                self._claim(size, stop)
+            room = self._map
+            room[start + HEAD : stop] = payload
+            head = crc32(pack_head(MAGIC_NUMBER, size - HEAD, check), self._salt ^ start)
+            pack_frame(room, start, MAGIC_NUMBER, size - HEAD, check, head)
+        except BaseException as error:
+            self._settle(start, stop, payload, error)
+            raise
         return start
 
-    def _complete(self, start: int, payload: bytes) -> None:
-        if self._state == "open":
-            self._map[start : start + HEAD + len(payload)] = frame(payload, self._salt, start)
+    def _put(self, start: int, data: bytes) -> None:
+        self._map[start : start + len(data)] = data
 
     def tend(self, now: float) -> float:
         with self._slow:
@@ -260,9 +296,9 @@ class _Mapped(Journal):
                 self._grow()
         return super().tend(now)
 
-    def _next_call(self, size: int) -> int:
+    def _next_call(self) -> int:
         low = self._limit - self._room.low()
-        return low if self.position + size <= low else self._limit
+        return low if self.position < low else self._limit
 
     def _grow(self) -> None:
         """From the keeper's thread: reserve, map and fault in the next step. No writer waits, but for the first part."""
@@ -279,11 +315,11 @@ class _Mapped(Journal):
         self._call_at = 0
         room.release(self.position)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, stop: int) -> None:
         """The keeper was not in time, or could not: reserve here. A small disk gets a small step."""
         room = self._room
         with self._growing:
-            need = self.position + size - room.size
+            need = stop - room.size
             if need > 0:
                 now = time.monotonic()
                 if now < self._full_until:
@@ -307,6 +343,18 @@ class _Mapped(Journal):
     def _release(self) -> None:
         self._map.close()
         super()._release()
+
+
+class _Guarded(_Mapped):
+    """For a Python without the global lock."""
+
+    def append(self, payload: bytes) -> int:
+        with self._lock:
+            return super().append(payload)
+
+
+def _kind() -> type[_Mapped]:
+    return _Mapped if getattr(sys, "_is_gil_enabled", lambda: True)() else _Guarded
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:

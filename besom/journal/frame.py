@@ -32,6 +32,7 @@ LONGEST = 1 << 30
 """The largest payload in bytes; a longer length is damage."""
 
 pack_head = struct.Struct("<III").pack
+pack_frame = struct.Struct("<IIII").pack_into
 pack_word = struct.Struct("<I").pack
 _unpack_head = struct.Struct("<IIII").unpack_from
 _CHUNK = 1 << 20

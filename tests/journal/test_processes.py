@@ -318,3 +318,67 @@ def test_on_a_full_disk_the_run_goes_on_and_later_records_are_kept_again(tmp_pat
     assert int(refused) > 0
     assert int(refused) + int(kept) == 40_100
     assert word in why or "a moment ago" in why
+
+
+def test_many_threads_on_a_full_disk_leave_no_hole_in_the_file(tmp_path):
+    """Threads that change in the worst places: every record returned is there, every other one is counted."""
+    out = run(
+        """
+        import resource
+        sys.setswitchinterval(1e-6)
+        journal = make()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, -1))
+        kept, refused = {}, []
+        def work(first):
+            for step in range(first, first + 4000):
+                try: kept[step] = journal.append(row(step, step % 900))
+                except errors.JournalFull: refused.append(step)
+                if step % 1000 == 500: resource.setrlimit(resource.RLIMIT_FSIZE, ((3 << 20) + step % 10_000 * 200, -1))
+        threads = [threading.Thread(target=work, args=(i * 10_000,)) for i in range(6)]
+        [t.start() for t in threads]; [t.join() for t in threads]
+        read, at = {}, 0
+        while (batch := journals.read(journal.path, at)).end > at:  # as a reader of the live file does
+            read.update(zip([r.step for r in batch.records], batch.seqs)); at = batch.end
+        assert read == kept
+        assert at == journal.position and journal._voids == {}
+        journal.close()
+        assert journals.damaged(journal.path) == 0
+        print(len(kept), len(refused))
+        """,
+        tmp_path,
+    )
+    kept, refused = map(int, out.split())
+    assert kept + refused == 24_000
+    assert refused > 0
+
+
+def test_threads_change_at_every_line_under_a_debugger(tmp_path):
+    """A trace function lets other threads run between any two lines of `append`."""
+    run(
+        """
+        sys.setswitchinterval(1e-6)
+        def trace(frame, event, argument):
+            return trace
+        threading.settrace(trace)
+        journal, kept = make(), {}
+        def work(first):
+            for step in range(first, first + 1500):
+                kept[step] = journal.append(row(step, step % 400))
+        threads = [threading.Thread(target=work, args=(i * 10_000,)) for i in range(6)]
+        [t.start() for t in threads]; [t.join() for t in threads]
+        batch = journals.read(journal.path)
+        assert dict(zip([r.step for r in batch.records], batch.seqs)) == kept
+        assert len(kept) == 9000
+        journal.close()
+        """,
+        tmp_path,
+    )
+
+
+def test_without_the_global_lock_appends_are_guarded(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    journal = journals.Journal.create(tmp_path, run="r", entity="e", project="p")
+    assert type(journal).__name__ in ("_Guarded", "Journal")
+    journal.append(b"\x92\x0a\x01")
+    journal.close()
+    assert len(journals.read(journal.path).seqs) == 1
