@@ -123,23 +123,18 @@ def sort_key(client: Client, where: tuple[str, str], sweep: SweepView | None, so
     """
     if not sort:
         return "-created", "", ""
-    sign, name = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
-    if re.match(r"(config|summary|metrics)\.", name) or "," in name:
-        return sort, "", ""
     keys = client.keys(*where)
     known = {view.key for view in keys.keys}
+    sign, name = ("-", sort[1:]) if sort.startswith("-") and sort not in keys.metrics else ("", sort)
     if name in keys.metrics:
         goal = sweep.goal if sweep and sweep.metric == name else goal_of(name)
         down = (goal == "maximize") != bool(sign)
-        return (
-            f"{'-' if down else ''}metrics.{name}.{'max' if goal == 'maximize' else 'min'}",
-            "" if sign else name,
-            goal,
-        )
+        key = f"{'-' if down else ''}metrics.`{name}`.{'max' if goal == 'maximize' else 'min'}"
+        return key, "" if sign else name, goal
     for prefix in ("config.", "summary."):
         if prefix + name in known:
-            return f"{sign}{prefix}{name}", "", ""
-    if name in OWN_FIELDS:
+            return f"{sign}{prefix}`{name}`", "", ""
+    if name in OWN_FIELDS or "," in name or re.match(r"(config|summary|metrics)\.", name):
         return sort, "", ""
     choices = [*keys.metrics, *(key.partition(".")[2] or key for key in known), *OWN_FIELDS]
     metrics = f" Metrics: {', '.join(keys.metrics[:20])}." if keys.metrics else " No metric was logged yet."

@@ -124,3 +124,13 @@ def test_export_of_every_row(besom, three, log_run, tmp_path) -> None:
     assert len(lines) == 10 and set(lines[0]) == {"id", "name", "_step", "_time", "val_loss", "acc", "only here"}
     assert [line["val_loss"] for line in lines if line["id"] == "bbb"] == ["0.9", "0.2", "0.7"]
     assert [line["only here"] for line in lines if line["id"] == "ddd"] == ["1.0"]
+
+
+@pytest.mark.parametrize("name", ["val/loss", "a b", "loss, total", "dotted.name", "-minus", "état"])
+def test_a_metric_of_any_name_is_sorted_by(besom, log_run, name: str) -> None:
+    log_run("aaa", {name: [0.2, 0.9]}, begun=1.0)
+    log_run("bbb", {name: [0.4, 0.5]}, begun=2.0)
+    said = besom("runs", "dkt", f"--sort={name}", "--json")
+    expected = ["aaa", "bbb"]  # 0.2 is the least and 0.9 the most: the best either way
+    assert order(said) == expected
+    assert name in besom("run", "aaa", "-k", name).out
