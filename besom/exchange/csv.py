@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -108,12 +107,11 @@ def _cell(value: Any) -> str:
 def _value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
+    if "_" in text:  # int() takes 1_000 for a number, and nobody else does
         return text
-    return text if "_" in text or (math.isinf(number) and "inf" not in text.lower()) else number
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text

@@ -24,6 +24,7 @@ from besom.hub import notify
 from besom.hub.ingest import Appended
 from besom.store.alerts import FAILED, SENT, WAITING, AlertRow, AlertStore, ChannelRow, NewAlert
 from besom.store.database import Database
+from besom.store.meta import as_float
 from besom.store.sweeps import SweepRow
 
 KINDS = ("slack",)
@@ -158,7 +159,8 @@ def run_end(pk: int, state: RunState, now: float) -> NewAlert:
     parts = [_lasted(state)]
     if state.state != rec.FINISHED and state.reason:
         parts.append(state.reason)
-    numbers = [(key, x) for key, x in state.summary.items() if isinstance(x, (int, float)) and not isinstance(x, bool)]
+    plain = {k: x for k, x in state.summary.items() if isinstance(x, (int, float)) and not isinstance(x, bool)}
+    numbers = [(key, as_float(x) if isinstance(x, int) else x) for key, x in plain.items()]
     parts += [f"{key} {x:.6g}" for key, x in numbers[:5] if math.isfinite(x)]
     return NewAlert(
         key=f"{pk}:end:{state.started!r}",

@@ -1,0 +1,81 @@
+"""CSV out and in: a spreadsheet gets all of it, and a number comes back as the number it was."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+
+from besom.core.errors import UsageError
+from besom.core.fold import RunState, fold
+from besom.core.record import Config, Exit, History, Run
+from besom.core.wire import MetricStat, Rows, RunView
+from besom.exchange.csv import csv_to_records, rows_to_csv, runs_to_csv
+
+
+def view(id: str, **more: object) -> RunView:
+    return RunView(id, "ann", "dkt", f"run {id}", "finished", 1.0, 1.0, 2.0, **more)  # type: ignore[arg-type]
+
+
+def test_runs_become_lines_under_the_union_of_their_keys() -> None:
+    stat = MetricStat(0.5, 0.1, 0.9, 0.5, 0.9, "maximize", 3, 2)
+    runs = [
+        view("a", config={"lr": 0.1, "opt": {"name": "adam"}}, metrics={"acc": stat}, tags=("x", "y")),
+        view("b", config={"lr": 1e-05, "layers": [1, 2], "text": 'a "b",\nc'}, summary={"loss": math.nan}),
+    ]
+    a, b = csv.DictReader(runs_to_csv(runs))
+    assert (a["config.lr"], a["config.opt.name"], a["acc.best"], a["tags"], a["summary.loss"]) == ("0.1", "adam", "0.9", "x,y", "")  # fmt: skip
+    assert (b["config.lr"], b["config.layers"], b["config.text"], b["summary.loss"]) == (
+        "1e-05",
+        "[1, 2]",
+        'a "b",\nc',
+        "nan",
+    )
+    assert list(runs_to_csv([]))[0].startswith("id,name,state")
+
+
+def test_rows_come_back_as_they_were() -> None:
+    pages = [
+        Rows(
+            {
+                "_step": [0, 1],
+                "_time": [1.5, 2.5],
+                "loss": [0.1 + 0.2, math.inf],
+                "note": ["a,b", None],
+                "ok": [True, None],
+            },
+            2,
+        ),
+        Rows({"_step": [2], "_time": [3.5], "loss": [1e-300]}),
+    ]
+    records = list(csv_to_records(rows_to_csv(pages), name="back", time=1.0, config={"lr": 1}))
+    assert records == [
+        Run(1.0, name="back", starts=True),
+        Config({"lr": 1}),
+        History(0, 1.5, {"loss": 0.1 + 0.2, "note": "a,b", "ok": True}),
+        History(1, 2.5, {"loss": math.inf}),
+        History(2, 3.5, {"loss": 1e-300}),
+        Exit(3.5, 0, "finished", "imported from CSV"),
+    ]
+    state = fold(RunState(), records).state
+    assert (state.name, state.state, state.last_step, state.summary["note"]) == ("back", "finished", 2, "a,b")
+
+
+def test_the_csv_of_another_program_is_read_by_its_row_numbers() -> None:
+    records = list(csv_to_records(["epoch,loss,name\n", "1,0.5,x\n", "2,,1_000\n"], name="r", time=7.0))
+    assert records[1:3] == [History(0, 7.0, {"epoch": 1, "loss": 0.5, "name": "x"}), History(1, 7.0, {"epoch": 2, "name": "1_000"})]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "says"), [("-1,1", "line 2: a step"), ("1.5,1", "line 2: a step"), ("x,1", "'x' is not")]
+)
+def test_a_wrong_step_is_named_with_its_line(line: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        list(csv_to_records(["step,loss\n", line], name="r", time=1.0))
+
+
+def test_pages_that_do_not_fit_together_are_refused() -> None:
+    pages = [Rows({"_step": [0], "a": [1]}), Rows({"_step": [1], "b": [1]})]
+    with pytest.raises(UsageError, match="'b' is new"):
+        list(rows_to_csv(pages))
