@@ -31,7 +31,7 @@ STEPS = 120
 
 
 def seed(store):
-    """Fill the store through the public face, as a script would."""
+    """Fill the store through the public face, as a script would; returns the id of the sweep in it."""
     os.environ |= {
         "BESOM_DIR": str(store),
         "BESOM_CONFIG_DIR": str(store / "config"),
@@ -43,25 +43,32 @@ def seed(store):
 
     def train():
         with besom.init() as run:
-            lr, drop_out, chance = (
-                run.config["lr"],
-                run.config["drop_out"],
-                random.Random(run.config["seed"] * 1000 + run.config["lr"]),
+            lr, drop_out = run.config["lr"], run.config["drop_out"]
+            chance = random.Random(repr(dict(run.config)))
+            depth = (
+                0.30 + 0.05 * abs(math.log10(lr) + 2.7) ** 1.5 + 0.8 * (drop_out - 0.22) ** 2 + chance.gauss(0, 0.015)
             )
-            floor = 0.32 + 0.05 * abs(math.log10(lr) + 2.7) ** 1.5 + 0.9 * (drop_out - 0.22) ** 2
+            speed = 0.25 * lr**0.4 * chance.uniform(0.85, 1.15)
             for step in range(STEPS):
-                left = math.exp(-step * (lr**0.45) / 3)
-                gap = 0.15 * (1 - left) * (0.55 - drop_out)
-                noise = chance.gauss(0, 0.012 + lr)
-                train_loss, val_loss = floor - gap / 2 + 1.9 * left + noise, floor + gap + 1.9 * left + noise * 1.4
-                besom.log({"train_loss": train_loss}, commit=False)
-                besom.log({"val_loss": val_loss, "val_acc": 1 / (1 + val_loss**1.6) + noise / 4})
+                left = math.exp(-step * speed)
+                gap = 0.20 * (1 - left) * (0.55 - drop_out)
+                noise = chance.gauss(0, 0.01 + 1.5 * lr)
+                train_loss, val_loss = depth - gap / 2 + 1.9 * left + noise, depth + gap + 1.9 * left + 1.4 * noise
+                besom.log({"train_loss": train_loss, "train_acc": 1 / (1 + train_loss**1.8) + noise / 6}, commit=False)
+                besom.log({"val_loss": val_loss, "val_acc": 1 / (1 + val_loss**1.6) + noise / 4}, commit=False)
+                besom.log(
+                    {
+                        "grad_norm": (0.4 + 3 * left) * math.exp(chance.gauss(0, 0.15)),
+                        "lr": lr * 0.5 * (1 + math.cos(math.pi * step / STEPS)),
+                    }
+                )
 
     sweep_id = besom.sweep(SWEEP, project="dkt")
     besom.agent(sweep_id, function=train)
+    return sweep_id
 
 
-def shoot(store, folder, chromium):
+def shoot(sweep, folder, chromium):
     """Serve the store and take one picture of each page."""
     from playwright.sync_api import sync_playwright
 
@@ -76,14 +83,11 @@ def shoot(store, folder, chromium):
         address = re.search(r"http://\S+", server.stdout.readline())[0]
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=chromium)
-            for name, path, scheme in (
-                ("workspace", "/lab/dkt", "light"),
-                ("workspace-dark", "/lab/dkt", "dark"),
-                ("sweeps", "/lab/dkt/sweeps", "light"),
+            for name, path in (
+                ("workspace", "/lab/dkt?by=config.lr&metric=val_loss"),
+                ("sweep", f"/lab/dkt/sweeps/{sweep}"),
             ):
-                page = browser.new_page(
-                    viewport={"width": 1440, "height": 900}, device_scale_factor=2, color_scheme=scheme
-                )
+                page = browser.new_page(viewport={"width": 1440, "height": 900}, device_scale_factor=1.5)
                 page.goto(address + path)
                 page.wait_for_load_state("load")
                 page.wait_for_timeout(2500)
@@ -103,8 +107,7 @@ def main():
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as store:
-        seed(Path(store))
-        shoot(Path(store), args.folder, args.chromium)
+        shoot(seed(Path(store)), args.folder, args.chromium)
 
 
 if __name__ == "__main__":
