@@ -64,13 +64,21 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
 _unpacker = msgspec.msgpack.Decoder(_Packed)
 
 
+def encode_row(step: int, time: float, data: dict[str, Any]) -> bytes | None:
+    """`encode_history` of a whole row where the fast path will do; None where it will not. The hot path of `log()`."""
+    try:
+        return _fast((_HISTORY, step, time, data))
+    except Exception:  # the fast encoder and the objects it meets raise many things; the slow path takes them all
+        return None
+
+
 def encode_history(
     step: int, time: float, data: dict[str, Any], partial: bool = False, odd: list[str] | None = None
 ) -> bytes:
-    """`encode(History(step, time, data, partial), odd)` without the record in between: the hot path of `log()`."""
+    """`encode(History(step, time, data, partial), odd)` without the record in between."""
     try:
         return _fast((_HISTORY, step, time, data, partial))
-    except Exception:  # the fast encoder and the objects it meets raise many things; the slow path takes them all
+    except Exception:  # as in encode_row
         return _fast((_HISTORY, int(step), float(time), plain_map(data, odd), bool(partial)))
 
 
@@ -84,7 +92,7 @@ def encode(record: Record, odd: list[str] | None = None) -> bytes:
         return _slow(record, odd)  # they stay nested, so their depth is cut here; none is on a hot path
     try:
         return _fast(record)
-    except Exception:  # as in encode_history
+    except Exception:  # as in encode_row
         return _slow(record, odd)
 
 

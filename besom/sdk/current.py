@@ -90,7 +90,10 @@ def _run(what: str) -> Run:
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None, sync: Any = None) -> None:
     """`Run.log` of the current run. Raises UsageError before `init()`."""
-    _run("log()").log(data, step, commit, sync)
+    run = _here.latest
+    if run is None or run._ended is not None:
+        run = _run("log()")
+    run.log(data, step, commit, sync)
 
 
 def define_metric(name: str, *args: Any, **kwargs: Any) -> Metric:

@@ -52,6 +52,16 @@ class StandIn:
         return f"<besom.{self._name}: not in besom yet>"
 
 
+class Later:
+    """An attribute of a class that gives a stand-in."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> StandIn:
+        return stand_in(self._name)
+
+
 def stand_in(name: str) -> StandIn:
     """What stands for a name of `NAMES`; says so once."""
     notice.warn(f"{name} is not in besom yet; it is accepted and does nothing", f"later {name}")

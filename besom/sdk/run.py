@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from besom.core import record as rec
-from besom.core.codec import encode_history
+from besom.core.codec import encode_history, encode_row
 from besom.core.errors import Stopped, UsageError, did_you_mean
 from besom.sdk import artifact, ending, greeting, media, notice
 from besom.sdk.artifact import Artifact
@@ -24,7 +24,7 @@ from besom.sdk.config import Config
 from besom.sdk.console import Capture
 from besom.sdk.ending import End
 from besom.sdk.identity import Facts, Identity
-from besom.sdk.later import RUN_NAMES, stand_in
+from besom.sdk.later import RUN_NAMES, Later
 from besom.sdk.summary import Summary
 from besom.sdk.writer import ChildWriter, Writer, open_journal, tell_odd
 from besom.settings import Settings
@@ -58,7 +58,6 @@ class Run(Identity):
         self._settings = settings
         self._step = self._first_step = step
         self._lock = writer.lock
-        self._odd: list[str] = []
         self._stopped = ""
         self._ended: End | None = None
         self._closers: list[Callable[[], None]] = []
@@ -103,25 +102,33 @@ class Run(Identity):
         The row is safe from a kill of the process when this returns. `sync` is accepted for W&B's sake.
         """
         try:
-            with self._lock:
-                if type(data) is not dict:
-                    data = _as_dict(data)
-                partial = False
-                if step is not None:
-                    step, partial = self._place(step, commit)
-                elif commit is None or commit:
-                    step = self._step
-                    self._step = step + 1
-                else:
-                    step, partial = self._step, True
-                payload = encode_history(step, time.time(), data, partial, self._odd)
-                if self._odd:
-                    payload = self._unusual(step, data, partial, payload)
+            if step is None and commit is None and type(data) is dict:
+                self._step = (at := self._step) + 1  # one statement without a call: no two threads get the same step
+                payload = encode_row(at, time.time(), data)
+                if payload is None:
+                    payload = self._unusual(at, data)
                 self._writer.append(payload)
+            else:
+                self._log(data, step, commit)
         except Exception as error:  # the training loop: swallowed here, counted, and told once
             self._writer.drop(error)
         if self._stopped:
             raise Stopped(self._stopped)
+
+    def _log(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
+        """`log` with any argument that is not usual."""
+        with self._lock:
+            row = data if type(data) is dict else _as_dict(data)
+            partial = False
+            if step is not None:
+                at, partial = self._place(step, commit)
+            elif commit is None or commit:
+                at = self._step
+                self._step = at + 1
+            else:
+                at, partial = self._step, True
+            payload = None if partial else encode_row(at, time.time(), row)
+            self._writer.append(self._unusual(at, row, partial) if payload is None else payload)
 
     def _place(self, step: Any, commit: bool | None) -> tuple[int, bool]:
         """The step asked for as a number that can be kept, and whether the row stays open."""
@@ -140,9 +147,12 @@ class Run(Identity):
             self._step = at + 1 if commit else at
         return at, commit is not None and not commit
 
-    def _unusual(self, step: int, data: dict[str, Any], partial: bool, payload: bytes) -> bytes:
-        """Some values became text: media are recorded as what they are, the others are told once."""
-        odd, self._odd = self._odd, []
+    def _unusual(self, step: int, data: dict[str, Any], partial: bool = False) -> bytes:
+        """What the fast path does not take. Media are recorded as what they are; what became text is told once."""
+        odd: list[str] = []
+        payload = encode_history(step, time.time(), data, partial, odd)
+        if not odd:
+            return payload
         try:
             resolved = media.resolve(data, self._keep_media)
         except Exception as error:  # a picture that cannot be kept must not take the numbers of its row with it
@@ -365,11 +375,6 @@ class Run(Identity):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.end(ending.of_code(0) if kind is None else ending.of_exception(kind, error))
 
-    def __getattr__(self, name: str) -> Any:
-        if name in RUN_NAMES:
-            return stand_in(f"run.{name}")
-        raise AttributeError(f"a run has no {name!r}.{did_you_mean(name, [*vars(Run), *RUN_NAMES])}")
-
     def __copy__(self) -> Run:
         return self
 
@@ -378,6 +383,10 @@ class Run(Identity):
 
     def __repr__(self) -> str:
         return f"<besom run {self.name} ({self.path}), {self._ended.state if self._ended else rec.RUNNING}>"
+
+
+for _name in RUN_NAMES:  # not by __getattr__, which would make every attribute of a run slow to reach
+    setattr(Run, _name, Later(f"run.{_name}"))
 
 
 def _as_dict(data: Any) -> dict[str, Any]:
