@@ -13,7 +13,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +24,9 @@ from besom.core.errors import BesomError, GapError, Unavailable, UsageError
 from besom.core.names import RunPath
 from besom.core.wire import RunView
 from besom.hub.hub import Hub
-from besom.server.app import Application
 from besom.journal.file import Header
 from besom.journal.ship import ship
+from besom.server.app import Application
 from besom.server.folder import FileLock, Folder, Journals, run_of
 from besom.server.serve import Server, Timer, address, listen
 from besom.settings import Settings
@@ -178,20 +179,27 @@ def deliver(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) 
     longer each time, and goes on from where the server says it is.
     """
     lock = FileLock(settings.home / "deliver.lock")
-    _log_to(settings.home / "deliver.log")
-    while lock.take():
-        try:
-            (_to_server if settings.server else _to_channels)(settings, sleep)
-        finally:
-            lock.free()
-        if not (settings.server and Shipper(settings.journals, None).waiting()):
-            return  # otherwise a run began while the lock was held and its own deliverer was sent away
+    with _logging_to(settings.home / "deliver.log"):
+        if not settings.server:
+            if lock.take():
+                _to_channels(settings, sleep)
+                lock.free()
+            return
+        with connect(settings, patience=0) as client:
+            shipper = Shipper(settings.journals, client)
+            while lock.take():
+                try:
+                    done = _to_server(settings, shipper, sleep)
+                finally:
+                    lock.free()
+                if not done or not shipper.waiting():
+                    return  # else a run began while the lock was held, and its own deliverer was sent away
 
 
 class Shipper(Journals):
-    """The journals of one server's folder on their way to it. `client` None only counts them."""
+    """The journals of one server's folder on their way to it."""
 
-    def __init__(self, folder: Path, client: Client | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, client: Client, clock: Callable[[], float] = time.time) -> None:
         super().__init__(folder, clock)
         self._client = client
         self._renewed = 0.0
@@ -205,7 +213,7 @@ class Shipper(Journals):
             try:
                 known = self.positions.get(path.name)
                 if known is None:
-                    known = self._to().position(*run_of(head), head.stream)
+                    known = self._client.position(*run_of(head), head.stream)
 
                 def send(head: Header, batch: Batch, path: Path = path) -> int:
                     held = self.send(head, head.stream, batch)
@@ -221,44 +229,38 @@ class Shipper(Journals):
                 continue
 
     def send(self, head: Header, stream: str, batch: Batch) -> int:
-        return self._to().append(*run_of(head), stream, batch)
+        return self._client.append(*run_of(head), stream, batch)
 
     def view(self, run: RunPath) -> RunView:
-        return self._to().run(*run)
+        return self._client.run(*run)
 
     def renew(self, living: list[Header]) -> None:
         """Renew the leases of the runs that are alive here, when it is time."""
         if living and time.monotonic() - self._renewed > RENEW:
-            self._to().alive([run_of(head) for head in living])
+            self._client.alive([run_of(head) for head in living])
             self._renewed = time.monotonic()
 
-    def _to(self) -> Client:
-        if self._client is None:
-            raise Unavailable("no server")
-        return self._client
 
-
-def _to_server(settings: Settings, sleep: Callable[[float], None]) -> None:
-    with connect(settings, patience=0) as client:
-        shipper = Shipper(settings.journals, client)
-        failures, since = 0, time.monotonic()
-        while True:
-            try:
-                living = shipper.look()
-                shipper.renew(living)
-            except (Unavailable, OSError) as error:
-                if failures == 0:
-                    log.warning("waiting for %s: %s", settings.server, error)
-                failures += 1
-                if time.monotonic() - since > PATIENCE and not shipper.living():
-                    return
-                asked: float | None = getattr(error, "retry_after", None)
-                sleep(max(min(30.0, 0.25 * 2.0 ** min(failures, 10)) * random.uniform(0.75, 1.25), asked or 0.0))
-            else:
-                failures, since = 0, time.monotonic()
-                if not shipper.waiting():
-                    return
-                sleep(LIVELY if living else IDLE)
+def _to_server(settings: Settings, shipper: Shipper, sleep: Callable[[float], None]) -> bool:
+    """Carry until nothing waits (True), or until a server out of reach was waited for long enough (False)."""
+    failures, since = 0, time.monotonic()
+    while True:
+        try:
+            living = shipper.look()
+            shipper.renew(living)
+        except (Unavailable, OSError) as error:
+            if failures == 0:
+                log.warning("waiting for %s: %s", settings.server, error)
+            failures += 1
+            if time.monotonic() - since > PATIENCE and not shipper.living():
+                return False
+            asked: float | None = getattr(error, "retry_after", None)
+            sleep(max(min(30.0, 0.25 * 2.0 ** min(failures, 10)) * random.uniform(0.75, 1.25), asked or 0.0))
+        else:
+            failures, since = 0, time.monotonic()
+            if not shipper.waiting():
+                return True
+            sleep(LIVELY if living else IDLE)
 
 
 def _to_channels(settings: Settings, sleep: Callable[[float], None]) -> None:
@@ -277,13 +279,16 @@ def _to_channels(settings: Settings, sleep: Callable[[float], None]) -> None:
         sleep(pause)
 
 
-def _log_to(path: Path) -> None:
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
     """What a deliverer has to say goes into a file beside its lock: nobody sees its terminal."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger("besom")
-    if not any(isinstance(known, logging.handlers.RotatingFileHandler) for known in root.handlers):
-        root.addHandler(handler)
-    else:
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
         handler.close()

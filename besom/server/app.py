@@ -24,11 +24,11 @@ from starlette.routing import Route as Place
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from besom.core import wire
-from besom.core.errors import BesomError, NotFound, UsageError, did_you_mean
+from besom.core.errors import BesomError, NotFound, Unavailable, UsageError, did_you_mean
 from besom.server import openapi
 from besom.server.answer import answer, packed, problem
 from besom.server.auth import Guard
-from besom.server.live import Live
+from besom.server.live import STREAM, Live, later
 from besom.server.native import EVENTS, HEALTH, OPENAPI, ROUTES
 from besom.server.page import STATIC, Page
 from besom.server.route import BATCH, BATCH_LIMIT, JSON, LIMIT, Permission, Route, TooLarge, WrongType
@@ -170,7 +170,13 @@ class _Stream:
         try:
             arguments = EVENTS.arguments({}, request.query_params, b"", "")
             await self._live.stream(request, arguments["since"], send)
-        except BesomError as error:  # raised before the stream began
+        except (
+            Unavailable
+        ) as error:  # raised before the stream began; a browser comes again after 200, and never after 503
+            await Response(later(str(error)), headers={"Cache-Control": "no-store"}, media_type=STREAM)(
+                scope, receive, send
+            )
+        except BesomError as error:
             await problem(error, request.headers)(scope, receive, send)
 
 

@@ -23,6 +23,7 @@ HEARTBEAT = 15.0
 """Seconds of silence after which a comment keeps proxies from closing the connection."""
 LISTENERS = 256
 RETRY_MS = 1000
+STREAM = "text/event-stream"
 
 Ask = Callable[[int], Awaitable[Change]]
 """The changes after a sequence number."""
@@ -119,6 +120,11 @@ def event(change: Change) -> bytes:
     return b"id: %d\nevent: change\ndata: %s\n\n" % (change.seq, msgspec.json.encode(change))
 
 
+def later(reason: str) -> bytes:
+    """A stream that ends at once: its listener comes again after a second."""
+    return f"retry: {RETRY_MS}\n: {' '.join(reason.split())}\n\n".encode()
+
+
 async def _write(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
@@ -129,7 +135,7 @@ async def _left(receive: Receive) -> None:
 
 
 _HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"content-type", f"{STREAM}; charset=utf-8".encode()),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]

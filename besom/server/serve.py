@@ -7,6 +7,7 @@ Retry-After; SIGTERM and Ctrl-C let answers under way finish. Does not know what
 from __future__ import annotations
 
 import errno
+import http.client
 import logging
 import signal
 import socket
@@ -38,7 +39,8 @@ def listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             free = next_free(family, host, port)
             way_out = f"; port {free} is free: besom server --port {free}" if free else ""
-            raise UsageError(f"port {port} of {host} is in use by another program{way_out}") from error
+            who = "a besom server runs on it already" if answers(host, port) else "another program listens on it"
+            raise UsageError(f"port {port} of {host} is in use, {who}{way_out}") from error
         if error.errno == errno.EACCES:
             raise UsageError(f"port {port} needs the rights of root; choose one above 1023, e.g. 8080") from error
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
@@ -55,6 +57,19 @@ def next_free(family: socket.AddressFamily, host: str, port: int) -> int | None:
             continue
         return candidate
     return None
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether a besom server answers there."""
+    line = http.client.HTTPConnection(host, port, timeout=2.0)
+    try:
+        line.request("GET", "/api/health")
+        body = line.getresponse().read(1000)
+        return b'"version"' in body or b"besom" in body
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        line.close()
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:

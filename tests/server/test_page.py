@@ -97,7 +97,9 @@ def test_a_checkout_without_the_page_says_how_to_build_it(tmp_path: Path, raw: A
 
 def test_while_the_store_opens_the_page_is_there_and_questions_wait(app: Application, raw: Any) -> None:
     assert raw(app, "GET", "/").status == 200
-    for path in ("/api/projects", "/api/health", "/api/events"):
+    for path in ("/api/projects", "/api/health"):
         reply = raw(app, "GET", path)
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
         assert b"besom is starting" in reply.body
+    stream = raw(app, "GET", "/api/events")  # a browser gives up an event source for ever after any other status
+    assert (stream.status, stream.body) == (200, b"retry: 1000\n: besom is starting\n\n")
