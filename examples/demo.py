@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -28,14 +29,29 @@ def besom(*words, capture=False, check=True):
         text=True,
     )
     if check and done.returncode:
-        sys.exit(done.returncode)
+        sys.exit(done.returncode)  # it has said why
     return done.stdout
+
+
+def free_port(wanted):
+    """`wanted` if nothing listens there, else any free port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    return wanted
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-serve", action="store_true", help="do not serve the page at the end")
-    parser.add_argument("--port", type=int, default=8080, help="port of the page (8080)")
+    parser.add_argument(
+        "--port", type=int, default=None, help="port of the page (8080, or a free one when that is taken)"
+    )
     parser.add_argument("--agents", type=int, default=2, help="agents at once (2)")
     parser.add_argument("--store", type=Path, default=HERE.parent / ".demo", help="folder of the demo's store")
     args = parser.parse_args()

@@ -121,22 +121,42 @@ def duration(seconds: float) -> str:
 
 
 def ago(then: float) -> str:
-    """How long ago a time (seconds since the epoch) was."""
-    return f"{duration(float(int(max(0.0, time.time() - then))))} ago" if time.time() - then >= 1 else "now"
+    """How long ago a time (seconds since the epoch) was, in its largest unit."""
+    spent = int(time.time() - then)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")):
+        if spent >= size:
+            return f"{spent // size}{unit} ago"
+    return "now"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Print rows under their headings. Columns named in `right` hold numbers; the first column is never cut."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = (), droppable: Sequence[str] = ()
+) -> None:
+    """Print rows under their headings. Columns named in `right` hold numbers.
+
+    In a terminal that is too narrow, columns of `droppable` are left out, the first named first, and a note says so;
+    what is still too wide is cut, but never the first column.
+    """
     from rich.table import Table
 
+    cells = [[cell if hasattr(cell, "plain") else _safe(number(cell)) for cell in row] for row in rows]
+    widths = [max([len(name), *(row[i].cell_len for row in cells)]) + 2 for i, name in enumerate(columns)]
+    kept = list(range(len(columns)))
+    spare = [columns.index(name) for name in droppable]
+    while spare and sum(widths[i] for i in kept) > console().width:
+        kept.remove(spare.pop(0))
     grid = Table(box=None, header_style="bright_black", pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(columns):
+    for i in kept:
+        least = widths[i] - 2 if i == 0 else None
         grid.add_column(
-            name, justify="right" if name in right else "left", no_wrap=True, overflow="ellipsis" if i else "fold"
+            _safe(columns[i]), justify="right" if columns[i] in right else "left", no_wrap=True, min_width=least
         )
-    for row in rows:
-        grid.add_row(*(cell if hasattr(cell, "plain") else _safe(number(cell)) for cell in row))
+    for row in cells:
+        grid.add_row(*(row[i] for i in kept))
     console().print(grid)
+    if len(kept) < len(columns):
+        left = [columns[i] for i in range(len(columns)) if i not in kept]
+        note(f"no room for {', '.join(left)}")
 
 
 def _safe(text: str) -> Text:

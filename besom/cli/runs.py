@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -151,9 +152,9 @@ def _list(page: RunPage, metric: str, goal: str) -> None:
     keys = list(dict.fromkeys(key for values in config.values() for key in values))
     differing = [key for key in keys if len({repr(values.get(key)) for values in config.values()}) > 1]
     keys = (differing or keys)[:6]
-    names = list(dict.fromkeys(name for run in shown for name in run.metrics))
+    names = by_interest(dict.fromkeys(name for run in shown for name in run.metrics))
     metrics = [metric, *(name for name in names if name != metric)][:4] if metric else names[:4]
-    heads = [f"{name} ({'best' if name == metric else 'last'})" for name in metrics]
+    heads = [f"best {name}" if name == metric else name for name in metrics]
     rows = []
     for i, run in enumerate(shown):
         cells: list[Any] = []
@@ -174,7 +175,9 @@ def _list(page: RunPage, metric: str, goal: str) -> None:
                 ago(run.created),
             )
         )
-    table(("ID", "NAME", "STATE", *heads, *keys, "CREATED"), rows, right=(*heads, *keys))
+    titles = [f"{key} " if key in heads else key for key in keys]  # a schedule is logged under its parameter's name
+    spare = [*reversed(heads[2:]), *reversed(titles[3:]), "CREATED", *heads[1:2], *reversed(titles[1:3]), "NAME"]
+    table(("ID", "NAME", "STATE", *heads, *titles, "CREATED"), rows, right=(*heads, *titles), droppable=spare)
     if page.matched > len(shown):
         note(f"{len(shown)} of {page.matched} runs: --limit {page.matched} shows all")
     if metric and (value := run_value(shown[0], metric, goal)) is not None:
@@ -259,14 +262,18 @@ def _metrics(view: RunView) -> None:
 
 
 def _drawn(view: RunView) -> list[str]:
-    """The four metrics most worth a chart: those with a curve, validation first, counters last."""
-    curved = [name for name, stat in view.metrics.items() if stat.count > 1]
+    """The four metrics most worth a chart: those with a curve."""
+    return by_interest(name for name, stat in view.metrics.items() if stat.count > 1)[:4]
+
+
+def by_interest(names: Iterable[str]) -> list[str]:
+    """Metrics with those of validation first and counters last; else as they came."""
 
     def rank(name: str) -> int:
         word = name.lower()
         return 0 if word.startswith(("val", "test", "eval")) else 2 if word in COUNTERS else 1
 
-    return sorted(curved, key=rank)[:4]
+    return sorted(names, key=rank)
 
 
 def _draw(client: Client, view: RunView, key: str) -> None:

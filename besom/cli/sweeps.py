@@ -306,7 +306,12 @@ def trial_table(trials: list[TrialView], view: SweepView) -> None:
             )
         )
     heading = view.metric.upper() or "VALUE"
-    table(("RUN", "#", "STATE", heading, *keys, "TOOK"), rows, right=("#", heading, *keys, "TOOK"))
+    table(
+        ("RUN", "#", "STATE", heading, *keys, "TOOK"),
+        rows,
+        right=("#", heading, *keys, "TOOK"),
+        droppable=["TOOK", *reversed(keys)],
+    )
 
 
 def _steer(verb: str, name: str, project: str | None, entity: str | None, as_json: bool) -> None:

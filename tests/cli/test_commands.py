@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
+from rich.console import Console
 
-from besom.cli import main
+from besom.cli import main, output
 from besom.cli.commands import COMMANDS, FAILED, INTERRUPTED, SECTIONS, UNAVAILABLE, USAGE, messages
 from besom.core.errors import BesomError, ConfigError, NotFound, StoreError, Unavailable
 
@@ -121,3 +124,50 @@ def test_a_server_that_is_away_is_said_with_its_own_code(besom, monkeypatch: pyt
     monkeypatch.setattr("besom.cli.session.PATIENCE", 0.0)
     for words in (("runs",), ("sweep", "list"), ("agent", "p/x"), ("alerts", "list")):
         assert "http://127.0.0.1:9" in besom(*words, code=UNAVAILABLE).err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "now"), (0.5, "now"), (3, "3s ago"), (61, "1m ago"), (3599, "59m ago"), (90_000, "1d ago"), (-50, "now")],
+)
+def test_times_ago(seconds: float, words: str) -> None:
+    assert output.ago(time.time() - seconds - 0.01) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "0.0s"), (2.345, "2.3s"), (59, "59s"), (133, "2m 13s"), (11_100, "3h 05m"), (352_800, "4d 02h")],
+)
+def test_spans_of_time(seconds: float, words: str) -> None:
+    assert output.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "–"), (True, "true"), (3, "3"), (0.123456789, "0.12346"), (1e-9, "1e-09"), ([1, "a"], '[1, "a"]'), ("a\n b", "a b"), (float("nan"), "nan"), ([float("inf")], '["Infinity"]')],
+)  # fmt: skip
+def test_values_in_cells(value: object, words: str) -> None:
+    assert output.number(value) == words
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "said"),
+    [
+        (60, ["ID", "A", "B", "C"], ""),
+        (24, ["ID", "B", "C"], "no room for A"),
+        (20, ["ID", "C"], "no room for A, B"),
+        (9, ["ID"], "no room for A, B, C"),
+    ],
+)
+def test_columns_that_do_not_fit_are_named(
+    monkeypatch: pytest.MonkeyPatch, width: int, shown: list[str], said: str
+) -> None:
+    out, err = (
+        Console(width=width, file=io.StringIO(), record=True),
+        Console(width=200, file=io.StringIO(), record=True),
+    )
+    monkeypatch.setattr(output, "console", lambda stderr=False: err if stderr else out)
+    output.table(("ID", "A", "B", "C"), [("12345678", "aaaa", "bbbb", "cccc")], droppable=["A", "B", "C"])
+    text = out.export_text()
+    assert text.splitlines()[0].split() == shown and "12345678" in text
+    assert said in err.export_text()
