@@ -118,7 +118,7 @@ def call(command: list[str], folder: Path, environment: dict[str, str]) -> None:
         raise RuntimeError(f"besom's web page: `{' '.join(command)}` ended with {done.returncode}.\n{tail}{hint}")
 
 
-class PageHook(BuildHookInterface):  # type: ignore[misc,type-arg]
+class PageHook(BuildHookInterface):  # type: ignore[type-arg]
     """Named in pyproject.toml for the wheel target; runs for standard and editable builds."""
 
     PLUGIN_NAME = "custom"

@@ -137,8 +137,9 @@ def sweep_of(hub: Hub, trials: int) -> str:
     agent = hub.register(f"{ENTITY}/digits/{sweep.id}", "gpu-1", 4711)
     noise = random.Random(3)
     done: tuple[Done, ...] = ()
+    alive: tuple[tuple[str, int], ...] = ()
     for number in range(trials):
-        orders = hub.beat(agent.id, Beat(done=done, want=1))
+        orders = hub.beat(agent.id, Beat(running=alive, done=done, want=1))
         done = ()
         for command in orders.commands:
             if command.type != "run":
@@ -146,10 +147,13 @@ def sweep_of(hub: Hub, trials: int) -> str:
             running = number >= trials - 2
             failed = number == 11
             _write(hub, "digits", command.run, list(trial(command, sweep.id, noise, running, failed)))
-            if not running:
-                code = 1 if failed else 0
-                done = (Done(command.run, command.attempt, code, "failed" if failed else "finished"),)
-    hub.beat(agent.id, Beat(done=done, running=()))
+            if running:
+                alive += ((command.run, command.attempt),)
+            elif failed:
+                done = (Done(command.run, command.attempt, 1, "failed", "ValueError: loss is NaN"),)
+            else:
+                done = (Done(command.run, command.attempt, 0, "finished"),)
+    hub.beat(agent.id, Beat(running=alive, done=done))
     return sweep.id
 
 
