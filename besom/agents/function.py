@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
 import sys
@@ -35,6 +34,8 @@ from besom.sdk.assign import Assignment
 Function = Callable[[], Any]
 IDLE = 0.5
 """Seconds between two questions for work while there is none."""
+LONGEST_TAIL = 16_000
+"""Characters; they must fit into a pipe that is read when the trial has ended."""
 NOBODY = 143
 """Exit code of an isolated trial that was told to stop."""
 
@@ -126,7 +127,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _tail(text: str) -> str:
-    return "\n".join(text.rstrip().splitlines()[-TAIL:])
+    return "\n".join(text.rstrip().splitlines()[-TAIL:])[-LONGEST_TAIL:]
 
 
 class _Heart(threading.Thread):
@@ -201,10 +202,12 @@ class _Process:
         self.signal(getattr(signal, "SIGKILL", signal.SIGTERM))
 
     def _wait(self, on_exit: Callable[[], None]) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            self._tail = self._reader.recv()
-        multiprocessing.connection.wait([self._process.sentinel])
+        while self._process.exitcode is None:
+            self._process.join()  # not by its sentinel, which workers of the trial may hold open
         self.kill()  # what it left behind in its group
+        with contextlib.suppress(EOFError, OSError):
+            if self._reader.poll():
+                self._tail = self._reader.recv()
         on_exit()
 
 

@@ -446,7 +446,8 @@ def verdict(command: Command, child: Child, stop: str = "", given_back: bool = F
             return Done(run, attempt, code, "killed", f"ended by {name}", child.tail)
         hint = ", perhaps for want of memory" if name == "SIGKILL" else ""
         return Done(run, attempt, code, "crashed", f"died by {name}{hint}", child.tail)
-    last = child.tail.rstrip().rpartition("\n")[2].strip()
+    said = [text for text in child.tail.splitlines() if text.strip() and not text.startswith("besom: ")]
+    last = said[-1].strip() if said else ""
     return Done(run, attempt, code, "failed", f"exit code {code}" + (f": {last[:300]}" if last else ""), child.tail)
 
 

@@ -136,4 +136,3 @@ UNREACHED = (
 def wrote(journals: Path, run: str) -> bool:
     """A process called `init()` for this run: there is a journal of it, delivered or not."""
     return any(next(folder.glob(f"{run}-*.besom"), None) for folder in (journals, journals / "done"))
-

@@ -70,9 +70,15 @@ class World:
         self.hub.append(run, stream, Batch(at, at + len(records), seqs, records))
 
     def begin(self, run: RunPath = RUN, stream: str = "s", **more: Any) -> None:
-        self.send(rec.Run(self.now, run.id, run.entity, run.project, starts=True, name="crisp-clover-412", **more), run=run, stream=stream)
+        self.send(
+            rec.Run(self.now, run.id, run.entity, run.project, starts=True, name="crisp-clover-412", **more),
+            run=run,
+            stream=stream,
+        )
 
-    def end(self, state: str, code: int | None = 0, reason: str = "", by: str = "run", stream: str = "s", run: RunPath = RUN) -> None:
+    def end(
+        self, state: str, code: int | None = 0, reason: str = "", by: str = "run", stream: str = "s", run: RunPath = RUN
+    ) -> None:
         self.send(rec.Exit(self.now, code, state, reason, by), stream=stream, run=run)
 
     def states(self) -> list[tuple[str, str]]:
@@ -129,7 +135,12 @@ def test_with_a_page_the_message_has_a_link(world: World, slack: Webhook) -> Non
     ("state", "code", "reason", "says"),
     [
         ("finished", 0, "", "*Run crisp-clover-412 finished*\nafter 1 h 1 min, val_loss 0.25\n"),
-        ("failed", 1, "ValueError: boom", ":red_circle: *Run crisp-clover-412 failed*\nafter 1 h 1 min, ValueError: boom, val_loss 0.25\n"),
+        (
+            "failed",
+            1,
+            "ValueError: boom",
+            ":red_circle: *Run crisp-clover-412 failed*\nafter 1 h 1 min, ValueError: boom, val_loss 0.25\n",
+        ),
         ("crashed", None, "the process ended without a word", "*Run crisp-clover-412 crashed*"),
         ("killed", None, "Ctrl-C", None),
         ("preempted", 1, "", None),
@@ -262,7 +273,13 @@ def test_old_runs_that_are_imported_are_not_told(world: World, slack: Webhook) -
 
 def test_a_sweep_tells_its_end_and_best_instead_of_each_trial(world: World, slack: Webhook) -> None:
     world.hub.add_channel("slack", slack.url)
-    config = {"method": "grid", "name": "lrs", "metric": {"name": "loss"}, "retry": 0, "parameters": {"lr": {"values": [1, 2, 3]}}}
+    config = {
+        "method": "grid",
+        "name": "lrs",
+        "metric": {"name": "loss"},
+        "retry": 0,
+        "parameters": {"lr": {"values": [1, 2, 3]}},
+    }
     sweep = world.hub.create_sweep("ann", "dkt", config)
     agent = world.hub.register(f"ann/dkt/{sweep.id}", "host", 1).id
     done: tuple[Done, ...] = ()

@@ -15,7 +15,11 @@ from besom.core.wire import Beat, Done
 from besom.hub.hub import Hub
 from besom.store.migrations import open_database
 
-CELLS = {"program": "t.py", "method": "grid", "parameters": {"a": {"values": [*range(8)]}, "b": {"values": [*range(8)]}}}
+CELLS = {
+    "program": "t.py",
+    "method": "grid",
+    "parameters": {"a": {"values": [*range(8)]}, "b": {"values": [*range(8)]}},
+}
 
 
 def test_eight_agents_over_two_hubs_take_each_of_64_cells_once(tmp_path: Path) -> None:
@@ -57,7 +61,9 @@ def test_eight_agents_over_two_hubs_take_each_of_64_cells_once(tmp_path: Path) -
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), agents=st.integers(1, 4))
-def test_whatever_goes_wrong_each_point_has_one_run_and_the_grid_ends(tmp_path_factory: object, seed: int, agents: int) -> None:
+def test_whatever_goes_wrong_each_point_has_one_run_and_the_grid_ends(
+    tmp_path_factory: object, seed: int, agents: int
+) -> None:
     """Agents die, answers get lost, runs fail, the clock jumps: each point is one run, and attempts never overlap."""
     chance = random.Random(seed)
     now = [1e9]

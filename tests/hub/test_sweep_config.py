@@ -153,7 +153,9 @@ def test_a_key_that_stands_twice_is_told() -> None:
 
 
 def test_what_was_read_kindly_is_written_plainly() -> None:
-    spec = parse(sweep(metric={"name": "acc", "goal": "max"}, run_cap="7", command="python train.py", name=3, retry={"max": 2}))
+    spec = parse(
+        sweep(metric={"name": "acc", "goal": "max"}, run_cap="7", command="python train.py", name=3, retry={"max": 2})
+    )
     assert spec.config["metric"] == {"name": "acc", "goal": "maximize"}
     assert spec.config["run_cap"] == 7
     assert spec.config["command"] == ["python", "train.py"]
@@ -168,9 +170,12 @@ def test_a_parsed_config_parses_again_to_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "retries"), [(GRID, 1), (sweep(method="random"), 0), (sweep(retry=0), 0), (sweep(method="random", retry=3), 3)]
+    ("config", "retries"),
+    [(GRID, 1), (sweep(method="random"), 0), (sweep(retry=0), 0), (sweep(method="random", retry=3), 3)],
 )
-def test_a_failed_run_is_tried_again_once_in_a_grid_and_as_often_as_the_file_says(config: dict[str, Any], retries: int) -> None:
+def test_a_failed_run_is_tried_again_once_in_a_grid_and_as_often_as_the_file_says(
+    config: dict[str, Any], retries: int
+) -> None:
     assert retries_of(parse(config).config) == retries
 
 

@@ -78,7 +78,9 @@ class Player:
         (command,) = [c for c in self.beat().commands if c.type == "run"]
         return command
 
-    def end(self, command: Command, state: str = "finished", code: int | None = 0, want: int = 0, **more: str) -> Orders:
+    def end(
+        self, command: Command, state: str = "finished", code: int | None = 0, want: int = 0, **more: str
+    ) -> Orders:
         return self.beat(want, (Done(command.run, command.attempt, code, state, **more),))
 
 
