@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bestSoFar, binned, bristles, outcomes, ranked, reasons, timeLeft } from "./trials";
+import { bestSoFar, binned, bristles, modelled, outcomes, ranked, reasons, timeLeft } from "./trials";
 import type { TrialView } from "./wire";
 
 function trial(number: number, value: number | null, state = "finished", extra: Partial<TrialView> = {}): TrialView {
@@ -38,8 +38,8 @@ describe("why", () => {
   const sweep = {
     method: "bayes", goal: "minimize", metric: "loss",
     trials: [
-      trial(1, 5, "finished", { info: { method: "bayes", predicted: 0.5, deviation: 0.1, improve: 0.06 } }),
-      trial(2, 4, "stopped", { reason: "0.77 is 19th of 24 at this rung", steps: 9 }),
+      trial(1, 5, "finished", { info: { method: "bayes", predicted: 0.5, deviation: 0.1, probability_to_improve: 0.06 } }),
+      trial(2, 4, "stopped", { info: { method: "bayes", arm: "start", number: 2 }, reason: "0.77 is 19th of 24 at this rung", steps: 9 }),
       trial(3, null, "failed", { reason: "exit code 1", attempt: 2 }),
     ],
   };
@@ -47,6 +47,11 @@ describe("why", () => {
   it("is newest first", () => expect(list.map((r) => r.time)).toEqual([...list.map((r) => r.time)].sort((a, b) => b - a)));
   it("says what the model expected", () => {
     expect(list.find((r) => r.trial.number === 1 && r.kind === "suggested")?.text).toBe("Expects 0.5000 ± 0.1000; 6.0 % chance of a new best");
+  });
+  it("says which points came before the model", () => {
+    expect(list.find((r) => r.trial.number === 2 && r.kind === "suggested")?.text).toBe("One of the first points, before there is a model.");
+    expect(list.find((r) => r.trial.number === 3 && r.kind === "suggested")?.text).toBe("Drawn from the space, without a model.");
+    expect(sweep.trials.map(modelled)).toEqual([true, false, false]);
   });
   it("names the rule that pruned and the failure", () => {
     expect(list.find((r) => r.kind === "pruned")).toMatchObject({ title: "Pruned after 9 values", text: "0.77 is 19th of 24 at this rung" });

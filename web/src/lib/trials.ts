@@ -117,7 +117,12 @@ export function reasons(sweep: Pick<SweepView, "trials" | "method" | "goal" | "m
   return out.sort((a, b) => b.time - a.time || b.trial.number - a.trial.number);
 }
 
-const QUIET = new Set(["method", "seed", "state", "theta", "transform", "refit", "warm"]);
+const QUIET = new Set(["method", "arm", "number", "seed", "model", "log_expected_improvement"]);
+
+/** Whether a model stood behind the suggestion: it then says what it expected. */
+export function modelled(trial: TrialView): boolean {
+  return real(trial.info.predicted) !== null;
+}
 
 /** The numbers that travelled with a suggestion, in words. */
 function suggestion(trial: TrialView): string {
@@ -126,21 +131,17 @@ function suggestion(trial: TrialView): string {
   if (typeof info.why === "string") parts.push(info.why);
   const predicted = real(info.predicted);
   const spread = real(info.deviation);
+  if (predicted === null && typeof info.arm === "string") return "One of the first points, before there is a model.";
   if (predicted !== null) parts.push(`expects ${value(predicted)}${spread === null ? "" : ` ± ${value(spread)}`}`);
-  for (const name of ["improve", "probability", "probability_to_improve", "chance"]) {
-    const chance = real(info[name]);
-    if (chance !== null) {
-      parts.push(`${(100 * chance).toFixed(chance < 0.1 ? 1 : 0)} % chance of a new best`);
-      break;
-    }
-  }
+  const chance = real(info.probability_to_improve);
+  if (chance !== null) parts.push(`${(100 * chance).toFixed(chance < 0.1 ? 1 : 0)} % chance of a new best`);
   if (parts.length === 0) {
     for (const [key, v] of Object.entries(info)) {
       if (QUIET.has(key) || typeof v === "object") continue;
       parts.push(`${key} ${typeof v === "number" ? value(v) : String(v)}`);
     }
   }
-  return parts.length ? sentence(parts.slice(0, 4).join("; ")) : "No model yet; drawn from the space.";
+  return parts.length ? sentence(parts.slice(0, 4).join("; ")) : "Drawn from the space, without a model.";
 }
 
 function sentence(text: string): string {
