@@ -11,16 +11,17 @@ import logging
 import logging.handlers
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from besom.client import Client, connect
 from besom.core.batch import Batch
-from besom.core.errors import BesomError, GapError, Unavailable, UsageError
+from besom.core.errors import GapError, StoreError, Unavailable, UsageError
 from besom.core.names import RunPath
 from besom.core.wire import RunView
 from besom.hub.hub import Hub
@@ -118,6 +119,7 @@ class _Service:
         self._settings = settings
         self._store: Store | None = None
         self._fault: Exception | None = None
+        self._at = ""
         self._app = Application(
             lambda: self._ready().hub,
             catch_up=lambda: self._ready().folder.catch_up(),
@@ -126,13 +128,14 @@ class _Service:
         self._server = Server(self._app)
         self._timers = [Timer("journals", self._look), Timer("alerts", self._send), Timer("leases", self._reap)]
 
-    def run(self, at: str, sockets: list[object], ready: Callable[[str], None] | None) -> None:
+    def run(self, at: str, sockets: list[socket.socket], ready: Callable[[str], None] | None) -> None:
+        self._at = at
         opener = threading.Thread(target=self._open, name="besom-open", daemon=True)
         opener.start()
         if ready is not None:
             ready(at)
         try:
-            self._server.run(sockets)  # type: ignore[arg-type]
+            self._server.run(sockets)
         finally:
             opener.join()
             for timer in self._timers:
@@ -145,6 +148,7 @@ class _Service:
     def _open(self) -> None:
         try:
             self._store = open_store(self._settings)
+            self._store.hub.alerting.address = self._at
         except Exception as error:  # whatever it is, it is raised by `run`
             self._fault = error
             self._server.should_exit = True
@@ -179,21 +183,77 @@ def deliver(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) 
     longer each time, and goes on from where the server says it is.
     """
     lock = FileLock(settings.home / "deliver.lock")
-    with _logging_to(settings.home / "deliver.log"):
-        if not settings.server:
-            if lock.take():
-                _to_channels(settings, sleep)
+    with _logging_to(settings.home / "deliver.log"), _carrier(settings) as carrier:
+        while lock.take():
+            try:
+                done = _until_idle(carrier, sleep)
+            finally:
                 lock.free()
-            return
+            if not done or not carrier.waiting():
+                return  # else a run began while the lock was held, and its own deliverer was sent away
+
+
+class Carrier(Protocol):
+    """What a deliverer does: `work` carries all that is there, and says whether a run is being written."""
+
+    def work(self) -> bool: ...
+
+    def waiting(self) -> bool:
+        """Something is left to carry."""
+
+    def going(self) -> bool:
+        """A run is being written, as far as this machine can see without a network."""
+
+
+@contextmanager
+def _carrier(settings: Settings) -> Iterator[Carrier]:
+    if settings.server:
         with connect(settings, patience=0) as client:
-            shipper = Shipper(settings.journals, client)
-            while lock.take():
-                try:
-                    done = _to_server(settings, shipper, sleep)
-                finally:
-                    lock.free()
-                if not done or not shipper.waiting():
-                    return  # else a run began while the lock was held, and its own deliverer was sent away
+            yield Shipper(settings.journals, client)
+    else:
+        yield Sender(settings)
+
+
+def _until_idle(carrier: Carrier, sleep: Callable[[float], None]) -> bool:
+    """Let it work until nothing waits (True), or until what is out of reach was waited for long enough (False)."""
+    failures, since = 0, time.monotonic()
+    while True:
+        try:
+            going = carrier.work()
+        except (Unavailable, StoreError, OSError) as error:
+            if failures == 0:
+                log.warning("waiting: %s", error)
+            failures += 1
+            if time.monotonic() - since > PATIENCE and not carrier.going():
+                return False
+            asked: float | None = getattr(error, "retry_after", None)
+            sleep(max(min(30.0, 0.25 * 2.0 ** min(failures, 10)) * random.uniform(0.75, 1.25), asked or 0.0))
+        else:
+            failures, since = 0, time.monotonic()
+            if not carrier.waiting():
+                return True
+            sleep(LIVELY if going else IDLE)
+
+
+class Sender:
+    """Without a server: takes journals into the user's store, and sends the alerts that are due."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._store = open_store(settings)
+        self._sign = settings.dir / "deliver.on"
+        self._due = 0
+
+    def work(self) -> bool:
+        living = self._store.folder.catch_up()
+        self._store.hub.reap()
+        self._due = self._store.hub.deliver()
+        return bool(living)
+
+    def waiting(self) -> bool:
+        return self._due > 0 or (self._sign.exists() and self.going())
+
+    def going(self) -> bool:
+        return bool(self._store.folder.living())
 
 
 class Shipper(Journals):
@@ -204,9 +264,19 @@ class Shipper(Journals):
         self._client = client
         self._renewed = 0.0
 
-    def waiting(self) -> int:
-        """Journals that are not delivered to their end, without those that the server refused."""
-        return sum(path.name not in self._refused for path in self._paths())
+    def work(self) -> bool:
+        living = self.look()
+        if living and time.monotonic() - self._renewed > RENEW:
+            self._client.alive([run_of(head) for head in living])
+            self._renewed = time.monotonic()
+        return bool(living)
+
+    def waiting(self) -> bool:
+        """There are journals that are not delivered to their end; those that the server refused do not count."""
+        return any(path.name not in self._refused for path in self._paths())
+
+    def going(self) -> bool:
+        return bool(self.living())
 
     def carry(self, journals: Mapping[Path, Header]) -> None:
         for path, head in journals.items():
@@ -233,50 +303,6 @@ class Shipper(Journals):
 
     def view(self, run: RunPath) -> RunView:
         return self._client.run(*run)
-
-    def renew(self, living: list[Header]) -> None:
-        """Renew the leases of the runs that are alive here, when it is time."""
-        if living and time.monotonic() - self._renewed > RENEW:
-            self._client.alive([run_of(head) for head in living])
-            self._renewed = time.monotonic()
-
-
-def _to_server(settings: Settings, shipper: Shipper, sleep: Callable[[float], None]) -> bool:
-    """Carry until nothing waits (True), or until a server out of reach was waited for long enough (False)."""
-    failures, since = 0, time.monotonic()
-    while True:
-        try:
-            living = shipper.look()
-            shipper.renew(living)
-        except (Unavailable, OSError) as error:
-            if failures == 0:
-                log.warning("waiting for %s: %s", settings.server, error)
-            failures += 1
-            if time.monotonic() - since > PATIENCE and not shipper.living():
-                return False
-            asked: float | None = getattr(error, "retry_after", None)
-            sleep(max(min(30.0, 0.25 * 2.0 ** min(failures, 10)) * random.uniform(0.75, 1.25), asked or 0.0))
-        else:
-            failures, since = 0, time.monotonic()
-            if not shipper.waiting():
-                return True
-            sleep(LIVELY if living else IDLE)
-
-
-def _to_channels(settings: Settings, sleep: Callable[[float], None]) -> None:
-    held = open_store(settings)
-    while True:
-        pause = IDLE
-        try:
-            living = held.folder.catch_up()
-            held.hub.reap()
-            waiting = held.hub.deliver()
-        except (BesomError, OSError) as error:  # the store is locked or full: that passes
-            log.warning("alerts wait: %s", error)
-            living, waiting, pause = [], 1, 10.0
-        if not (waiting or (living and (settings.dir / "deliver.on").exists())):
-            return
-        sleep(pause)
 
 
 @contextmanager

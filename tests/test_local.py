@@ -345,7 +345,7 @@ def test_a_second_deliverer_leaves_at_once(settings: Settings) -> None:
     env = {**os.environ, "BESOM_SERVER": there.server}
     first = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
     try:
-        until(lambda: "waiting for http://127.0.0.1:9" in _text(there.home / "deliver.log"), "the first one waits")
+        until(lambda: "waiting: http://127.0.0.1:9 is out of reach" in _text(there.home / "deliver.log"), "the first one waits")
         local.deliver(there)  # returns
         assert first.poll() is None
     finally:

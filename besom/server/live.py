@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
 
 from besom.core.errors import Unavailable, UsageError
 from besom.core.wire import Change
@@ -72,15 +72,22 @@ class Live:
 
     async def _follow(self, seen: int, send: Send, leaving: asyncio.Task[None]) -> None:
         while not self._closing and not leaving.done():
+            pause = self._heartbeat
             if self._seq > seen:
-                with contextlib.suppress(Unavailable):  # the store is busy: ask again at the next tick
+                try:
                     change = await self._ask(seen)
-                    seen = change.seq
-                    await _write(send, event(change))
+                except Unavailable:  # the store is busy: ask again soon
+                    pause = self._poll
+                else:
+                    if change.seq > seen:
+                        seen = change.seq
+                        await _write(send, event(change))
+                        continue  # it may have moved on while we wrote
+                    pause = self._poll  # the store was put back: wait until it is past where we were
             moved = asyncio.create_task(self._moved.wait())
-            done, _ = await asyncio.wait((moved, leaving), timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((moved, leaving), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             moved.cancel()
-            if not done:
+            if not done and pause == self._heartbeat:
                 await _write(send, b": still here\n\n")
 
     async def _watch(self) -> None:
@@ -93,16 +100,6 @@ class Live:
                     self._moved.set()
                     self._moved = asyncio.Event()
             await asyncio.sleep(self._poll)
-
-
-class Events:
-    """An ASGI answer that is a stream of events."""
-
-    def __init__(self, live: Live, request: Request, since: int) -> None:
-        self._live, self._request, self._since = live, request, since
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._live.stream(self._request, self._since, send)
 
 
 def resume(request: Request, since: int) -> int:
