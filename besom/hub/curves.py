@@ -21,7 +21,7 @@ from besom.hub.where import matching
 from besom.store import schema as t
 from besom.store.chunk import Floats
 from besom.store.database import Database
-from besom.store.meta import batches, safe
+from besom.store.meta import safe
 from besom.store.ports import Points, SeriesPort
 from besom.store.series import SqlSeries
 from besom.store.thin import Grid, Numbers, Thinned, across, grid, thin
@@ -82,7 +82,8 @@ def curves(
     keys = list(dict.fromkeys(safe(key) for key in keys))
     axis = _Axis(safe(x), low, high)
     with database.read() as c:
-        mine = members(c, matching(c, entity, project, filter))
+        conditions = matching(c, entity, project, filter)
+        mine = members(c, conditions if runs is None else [*conditions, t.runs.c.id.in_(runs)])
         if runs is not None:
             by_id = {run.id: run for run in mine}
             mine = [by_id[id] for id in dict.fromkeys(runs) if id in by_id]
@@ -110,7 +111,7 @@ def _exact(shared: Grid, used: npt.NDArray[np.bool_]) -> tuple[float, ...]:
 def _points(c: sa.Connection, runs: Sequence[Member], keys: Sequence[str], axis: _Axis) -> Iterator[_Curve]:
     """The points of the runs' metrics, each with its x."""
     pks = [run.pk for run in runs]
-    begun = _starts(c, pks) if axis.name == "_relative" else {}
+    begun = {run.pk: run.created for run in runs}
     other: dict[int, Points] = {}
     if axis.name not in ("_step", "_time", "_relative"):
         other = {p.run: p for p in _series.points(c, pks, [axis.name], axis.columns)}
@@ -129,15 +130,6 @@ def _points(c: sa.Connection, runs: Sequence[Member], keys: Sequence[str], axis:
         x, values = axis.cut(x, values)
         if len(values):
             yield _Curve(p.run, p.key, x, values)
-
-
-def _starts(c: sa.Connection, pks: Sequence[int]) -> dict[int, float]:
-    found: dict[int, float] = {}
-    for some in batches(pks):
-        found.update(
-            tuple(row) for row in c.execute(sa.select(t.runs.c.pk, t.runs.c.created).where(t.runs.c.pk.in_(some)))
-        )
-    return found
 
 
 def _against(axis: Points, curve: Points) -> tuple[Numbers, Floats]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import sqlalchemy as sa
 
@@ -20,7 +21,7 @@ from besom.hub.filter import Key, find
 from besom.hub.where import Condition, ProjectKeys, matching
 from besom.store import schema as t
 from besom.store.database import Database
-from besom.store.meta import FIELDS, batches, safe
+from besom.store.meta import FIELDS, as_float, batches, safe
 from besom.store.series import SqlSeries
 
 BINS, VALUES = 24, 50
@@ -34,18 +35,20 @@ def keys(database: Database, entity: str, project: str, filter: str) -> Keys:
     with database.read() as c:
         mine = sa.select(t.runs.c.pk).where(*matching(c, entity, project, filter))
         v = t.values.c
-        columns = (v.key, v.kind, v.number, v.text)
-        found = c.execute(
-            sa.select(*columns, sa.func.count().label("n")).where(v.run.in_(mine)).group_by(*columns)
-        ).all()
+        # Counted here: as a GROUP BY it costs SQLite a sort of everything, several times as long.
+        numbers: dict[str, list[float]] = {}
+        others: dict[str, list[tuple[str, str | None]]] = {}
+        for key, kind, number, text in c.execute(sa.select(v.key, v.kind, v.number, v.text).where(v.run.in_(mine))):
+            if number is not None and text is None:
+                numbers.setdefault(key, []).append(number)
+            else:
+                others.setdefault("tags" if key.startswith("tag.") else key, []).append((kind, text))
         tagged = c.execute(
             sa.select(sa.func.count(v.run.distinct())).where(v.run.in_(mine), v.key >= "tag.", v.key < "tag/")
         ).scalar_one()
         names = _series.names(c, mine)
-    facets: dict[str, list[Any]] = {}
-    for row in found:
-        facets.setdefault("tags" if row.key.startswith("tag.") else row.key, []).append(row)
-    views = [_facet(key, rows, tagged if key == "tags" else None) for key, rows in facets.items()]
+    views = [_facet(key, numbers.get(key, []), others.get(key, [])) for key in numbers.keys() | others.keys()]
+    views = [msgspec.structs.replace(view, n=tagged) if view.key == "tags" else view for view in views]
     return Keys(tuple(sorted(views, key=lambda view: _order(view.key))), tuple(names))
 
 
@@ -55,21 +58,23 @@ def _order(key: str) -> tuple[int, str]:
     return {"config": 0, "summary": 1, "meta": 3}.get(room, 2) if "." in key else 2, key
 
 
-def _facet(key: str, rows: Sequence[Any], n: int | None) -> KeyView:
-    kinds = {"string" if row.kind == "list" else row.kind for row in rows}
-    counts = Counter[Any]()
-    for row in rows:
-        counts[_plain(row)] += row.n
-    common = sorted(counts.items(), key=lambda item: (-item[1], _rank(item[0])))[:VALUES]
-    total = sum(row.n for row in rows) if n is None else n
+def _facet(key: str, numbers: Sequence[float], others: Sequence[tuple[str, str | None]]) -> KeyView:
+    """`numbers`: values that float64 holds. `others`: kind and text of all other values, as in the table."""
+    x, counts = np.unique(np.array(numbers, np.float64), return_counts=True)
+    most = np.lexsort((x, -counts))[:VALUES]
+    common = [(plain_number(x[i].item()), int(counts[i])) for i in most]
+    common += [(_plain(kind, None, text), n) for (kind, text), n in Counter(others).items()]
+    common = sorted(common, key=lambda item: (-item[1], _rank(item[0])))[:VALUES]
+    kinds = {"string" if kind == "list" else kind for kind, _ in others} | ({"number"} if len(x) else set())
     kind = kinds.pop() if len(kinds) == 1 else "mixed"
-    numbers = [(row.number, row.n) for row in rows if row.number is not None and math.isfinite(row.number)]
-    if not numbers or kind not in ("number", "mixed"):
+    total = len(numbers) + len(others)
+    large = [as_float(int(text)) for kind, text in others if kind == "number" and text not in (None, "NaN")]
+    x, counts = np.append(x, large), np.append(counts, np.ones(len(large), np.int64))
+    finite = np.isfinite(x)
+    if not finite.any():
         return KeyView(key, kind, total, tuple(common))
-    x = np.array([number for number, _ in numbers], np.float64)
-    weights = np.array([n for _, n in numbers], np.int64)
-    low, high = float(x.min()), float(x.max())
-    return KeyView(key, kind, total, tuple(common), low, high, histogram(x, weights, low, high))
+    low, high = float(x[finite].min()), float(x[finite].max())
+    return KeyView(key, kind, total, tuple(common), low, high, histogram(x[finite], counts[finite], low, high))
 
 
 def histogram(x: Any, weights: Any, low: float, high: float) -> tuple[int, ...]:
@@ -84,15 +89,15 @@ def histogram(x: Any, weights: Any, low: float, high: float) -> tuple[int, ...]:
     return tuple(np.bincount(place, weights, BINS).astype(int).tolist())
 
 
-def _plain(row: Any) -> Any:
-    """The value of a row of the index: a number (whole ones as int), a bool, a text."""
-    if row.kind == "bool":
-        return row.text == "true"
-    if row.kind != "number":
-        return row.text
-    if row.text is not None:
-        return math.nan if row.text == "NaN" else int(row.text)
-    return plain_number(row.number)
+def _plain(kind: str, number: float | None, text: str | None) -> Any:
+    """A value of the index: a number (whole ones as int), a bool, a text."""
+    if kind == "bool":
+        return text == "true"
+    if kind != "number":
+        return text
+    if text is not None:
+        return math.nan if text == "NaN" else int(text)
+    return None if number is None else plain_number(number)
 
 
 def plain_number(number: float) -> int | float:
@@ -151,7 +156,7 @@ def grouped(c: sa.Connection, entity: str, project: str, by: Sequence[str], runs
             if row.key.startswith("tag."):
                 mine["tags"] = f"{mine['tags']}, {row.text}" if "tags" in mine else row.text
             else:
-                mine[row.key] = _plain(row)
+                mine[row.key] = _plain(row.kind, row.number, row.text)
     found: dict[tuple[Any, ...], Group] = {}
     for run in runs:
         agreed = {name: held.get(run.pk, {}).get(name) for name in full}

@@ -33,11 +33,11 @@ class PatternError(ValueError):
 
 def search(pattern: str, text: str) -> bool:
     """Is there a match of `pattern` anywhere in `text`. Raises PatternError for a pattern that cannot be understood."""
-    return compile(pattern).search(text)
+    return machine(pattern).search(text)
 
 
 @lru_cache(maxsize=64)
-def compile(pattern: str) -> Machine:
+def machine(pattern: str) -> Machine:
     """The machine of a pattern. Raises PatternError."""
     return _Parser(pattern).machine()
 

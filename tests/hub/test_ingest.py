@@ -25,7 +25,7 @@ def everything(lab: Any, id: str) -> Any:
 
 
 def story(lab: Any) -> list[Any]:
-    rows = [{"loss": 1 / (i + 1), "acc": i, "note": f"row {i}"} for i in range(30)]
+    rows = [{"loss": i % 7 / 8, "acc": i, "note": f"row {i}"} for i in range(30)]
     records = lab.records("r", {"lr": 0.1, "opt": {"name": "adam"}}, rows, tags=("base",))
     return [*records[:-1], rec.Console(1.0, "out", "hello\nhalf "), rec.Console(2.0, "out", "a line\n"), records[-1]]
 

@@ -54,6 +54,19 @@ def test_the_true_end_of_a_run_wins_over_the_lease(lab: Any) -> None:
     assert lab.hub.run(lab.path("r")).state == "finished"
 
 
+def test_a_run_that_was_only_cut_off_runs_again_when_it_is_heard_of(lab: Any) -> None:
+    lab.add("r", state="running")
+    lab.send("r", rec.History(0, lab.now, {"a": 1.0}), lease=60.0)
+    lab.now += 100
+    lab.hub.reap()
+    lab.now += 1
+    lab.send("r", rec.History(1, lab.now, {"a": 2.0}), lease=60.0)
+    view = lab.hub.run(lab.path("r"))
+    assert (view.state, view.reason, view.ended) == ("running", "", None)
+    lab.now += 100
+    assert lab.hub.reap() == [lab.path("r")]
+
+
 def test_changes_are_told_once_and_in_order(lab: Any) -> None:
     assert lab.hub.changes(0).runs == ()
     lab.add("a", state="running")
