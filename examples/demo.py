@@ -77,13 +77,12 @@ def main():
 
     if args.no_serve:
         return
-    address = f"http://127.0.0.1:{args.port}/{made['entity']}/{made['project']}"
-    print(
-        f"\nThe runs of the sweep are at {address}\n(Ctrl-C ends the demo; what it logged stays in {args.store})",
-        flush=True,
-    )
+    port = args.port or free_port(8080)
+    place = f"http://127.0.0.1:{port}/{made['entity']}/{made['project']}"
+    print(f"\nruns     {place}\nsweep    {place}/sweeps/{made['id']}")
+    print(f"Ctrl-C ends the demo; what it logged stays in {args.store}", flush=True)
     try:
-        besom("server", "--port", str(args.port))
+        besom("server", "--port", str(port))
     except KeyboardInterrupt:
         pass
 

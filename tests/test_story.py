@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -177,10 +181,34 @@ def test_the_python_example(desk: Path) -> None:
 
 
 def test_the_demo(desk: Path, tmp_path: Path) -> None:
+    """It runs the sweep with two agents, names the best, and serves the page until Ctrl-C."""
     pytest.importorskip("sklearn", reason="the demo's data comes with scikit-learn")
     store = tmp_path / "demo"
-    done = python(desk, str(ROOT / "examples" / "demo.py"), "--no-serve", "--store", str(store))
-    best = next(line for line in done.stdout.splitlines() if line.startswith("best") and "by run" in line)
+    words = [sys.executable, str(ROOT / "examples" / "demo.py"), "--store", str(store), "--port", str(free_port())]
+    demo = subprocess.Popen(
+        words, cwd=desk, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    said = ""
+    try:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            said += line
+            if "besom is at" in line:
+                break
+        address = re.search(r"runs +(http://\S+)", said)
+        assert address, said
+        page = httpx.get(httpx.URL(address[1]).copy_with(path="/api/health"), timeout=60, trust_env=False)
+        assert page.status_code in (200, 503)
+    finally:
+        os.killpg(demo.pid, signal.SIGINT)
+        said += demo.communicate(timeout=120)[0]
+    assert demo.returncode == 0 and "Traceback" not in said, said
+    best = next(line for line in said.splitlines() if line.startswith("best") and "by run" in line)
     assert float(best.split()[2]) < 0.2, "the network has learnt its digits"
-    assert done.stdout.count("✓ finished") >= 20, "20 trials, and the runs of the table"
+    assert said.count("✓ finished") >= 20, "20 trials, and the runs of the table"
     assert (store / "besom.db").exists() and not list(desk.glob("*.db"))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
