@@ -33,6 +33,6 @@ describe("a group", () => {
 });
 
 it("is summed up in a sentence", () => {
-  expect(summary("loss", linesOf(curves, "loss", [row("b"), row("a")], style), String)).toBe("loss: 1 lines in colour, 1 in grey. b ends at 4.");
+  expect(summary("loss", linesOf(curves, "loss", [row("b"), row("a")], style), String)).toBe("loss: 1 line in colour, 1 in grey. b ends at 4.");
   expect(summary("loss", [], String)).toBe("loss: no line to show.");
 });

@@ -60,5 +60,5 @@ export function summary(metric: string, lines: readonly Line[], says: (v: number
     return `${line.label} ends at ${last === undefined || last === null ? "no value" : says(last)}`;
   });
   const grey = lines.length - coloured.length;
-  return `${metric}: ${coloured.length} lines in colour${grey ? `, ${grey} in grey` : ""}. ${ends.join("; ")}.`;
+  return `${metric}: ${coloured.length} ${coloured.length === 1 ? "line" : "lines"} in colour${grey ? `, ${grey} in grey` : ""}. ${ends.join("; ")}.`;
 }

@@ -73,6 +73,7 @@ it("sections metrics by prefix, validation first and system last", () => {
 it("guesses the metric that matters", () => {
   expect(mainMetric(["train/loss", "val/acc", "val/loss"])).toBe("val/acc");
   expect(mainMetric(["epoch", "val_loss"])).toBe("val_loss");
+  expect(mainMetric(["val_acc", "val_loss"], ["gone", "val_loss"])).toBe("val_loss");
   expect(mainMetric([])).toBe("");
 });
 

@@ -129,15 +129,14 @@ export function sections(metrics: readonly string[]): { name: string; metrics: s
     .map(({ name, metrics: list }) => ({ name, metrics: list }));
 }
 
-/** The metric a first visit shows in the list: one that a sweep or the script gave a goal, else a validation loss or accuracy. */
-export function mainMetric(metrics: readonly string[], runs: readonly RunView[] = []): string {
-  const goals = new Set(runs.flatMap((run) => Object.entries(run.metrics).filter(([, s]) => s.goal.startsWith("max")).map(([key]) => key)));
+/** The metric a first visit shows in the list: the one that a sweep optimises, else a validation accuracy or loss. */
+export function mainMetric(metrics: readonly string[], optimised: readonly string[] = []): string {
   const seen = metrics.filter((m) => !m.startsWith("_") && !m.startsWith("system"));
-  const marked = seen.filter((m) => goals.has(m));
-  const pool = marked.length ? marked : seen;
+  const aim = optimised.find((m) => seen.includes(m));
+  if (aim) return aim;
   const patterns = [/^(val|valid|eval|test).*(acc|loss|score|f1|auc)/i, /^(val|valid|eval|test)/i, /acc|loss/i];
   for (const pattern of patterns) {
-    const hit = pool.find((m) => pattern.test(m)) ?? seen.find((m) => pattern.test(m));
+    const hit = seen.find((m) => pattern.test(m));
     if (hit) return hit;
   }
   return seen[0] ?? "";

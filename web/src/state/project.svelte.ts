@@ -3,7 +3,7 @@ import { api, type Place } from "../lib/api";
 import { allocate } from "../lib/colours";
 import { plural } from "../lib/format";
 import { direction, grouping, groupRows, inColour, mainMetric, type Row, runRows } from "../lib/runs";
-import type { Groups, Keys, RunPage, RunView } from "../lib/wire";
+import type { Groups, Keys, RunPage, RunView, Sweeps } from "../lib/wire";
 import { live } from "./live.svelte";
 import { Resource } from "./resource.svelte";
 import { router } from "./router.svelte";
@@ -18,6 +18,7 @@ export class ProjectState {
   readonly runs = new Resource<RunPage>();
   readonly keys = new Resource<Keys>();
   readonly groups = new Resource<Groups>();
+  readonly sweeps = new Resource<Sweeps>();
   #known: Map<string, number>;
   #signs = new Map<string, 1 | -1>();
 
@@ -27,6 +28,7 @@ export class ProjectState {
     this.#known = memory.get(name) ?? new Map<string, number>();
     memory.set(name, this.#known);
 
+    this.sweeps.load("sweeps", (signal) => api.sweeps(this.place, { signal }));
     $effect(() => {
       void live.count(entity, project);
       const { filter } = router.view;
@@ -34,7 +36,8 @@ export class ProjectState {
     });
     $effect(() => {
       void live.count(entity, project);
-      if (!this.keys.data && !this.keys.error) return; // they say which metric is the one to sort by
+      // Keys and sweeps say which metric is the one to sort by.
+      if ((!this.keys.data && !this.keys.error) || (!this.sweeps.data && !this.sweeps.error)) return;
       const params = { filter: router.view.filter, sort: this.metric ? this.#sort() : "-created", limit: DRAWN };
       this.runs.load(JSON.stringify(params), (signal) => api.runs(this.place, params, { signal }));
     });
@@ -48,7 +51,7 @@ export class ProjectState {
 
   metrics = $derived.by(() => (this.keys.data?.metrics ?? []).filter((m) => !m.startsWith("_")));
   list = $derived.by((): readonly RunView[] => this.runs.data?.runs ?? []);
-  metric = $derived.by(() => router.view.metric || mainMetric(this.metrics));
+  metric = $derived.by(() => router.view.metric || mainMetric(this.metrics, (this.sweeps.data?.sweeps ?? []).map((sweep) => sweep.metric)));
   /** Settled once for each metric: the order of the list must not depend on the part of the list that is here. */
   sign = $derived.by(() => {
     const known = this.#signs.get(this.metric);
