@@ -214,6 +214,7 @@ def test_rows_by_keyboard(site: Any, tab: Page) -> None:
     expect(tab).to_have_url(site.at(f"{VIT}/sweeps"))
     tab.keyboard.press("g")
     tab.keyboard.press("w")
+    matched(tab).to_have_text("90 runs")
     tab.keyboard.press("/")
     expect(tab.get_by_label("Find in the list")).to_be_focused()
 
