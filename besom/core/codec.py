@@ -24,9 +24,11 @@ from besom.core.record import History, Record, Summary
 _encoder = msgspec.msgpack.Encoder(enc_hook=scalar)
 _decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record, ext_hook=untag)
 _loader = msgspec.msgpack.Decoder(ext_hook=untag)
-_fast = _encoder.encode
+_fast = quick = _encoder.encode
+"""``quick((HISTORY, step, time, data))`` are the bytes of a whole row, for the hot path of `log()`: no call of Python, no
+record in between. Raises whatever it likes where the values need the slow path of `encode_history`."""
 
-_HISTORY: int = 2
+HISTORY: int = 2
 _KINDS: tuple[type, ...] = (
     rec.Run,
     rec.Config,
@@ -64,22 +66,14 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
 _unpacker = msgspec.msgpack.Decoder(_Packed)
 
 
-def encode_row(step: int, time: float, data: dict[str, Any]) -> bytes | None:
-    """`encode_history` of a whole row where the fast path will do; None where it will not. The hot path of `log()`."""
-    try:
-        return _fast((_HISTORY, step, time, data))
-    except Exception:  # the fast encoder and the objects it meets raise many things; the slow path takes them all
-        return None
-
-
 def encode_history(
     step: int, time: float, data: dict[str, Any], partial: bool = False, odd: list[str] | None = None
 ) -> bytes:
     """`encode(History(step, time, data, partial), odd)` without the record in between."""
     try:
-        return _fast((_HISTORY, step, time, data, partial))
-    except Exception:  # as in encode_row
-        return _fast((_HISTORY, int(step), float(time), plain_map(data, odd), bool(partial)))
+        return _fast((HISTORY, step, time, data, partial))
+    except Exception:  # the fast encoder and the objects it meets raise many things; the slow path takes them all
+        return _fast((HISTORY, int(step), float(time), plain_map(data, odd), bool(partial)))
 
 
 def encode(record: Record, odd: list[str] | None = None) -> bytes:
@@ -92,7 +86,7 @@ def encode(record: Record, odd: list[str] | None = None) -> bytes:
         return _slow(record, odd)  # they stay nested, so their depth is cut here; none is on a hot path
     try:
         return _fast(record)
-    except Exception:  # as in encode_row
+    except Exception:  # as in encode_history
         return _slow(record, odd)
 
 

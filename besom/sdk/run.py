@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from besom.core import record as rec
-from besom.core.codec import encode_history, encode_row
+from besom.core.codec import HISTORY, encode_history, quick
 from besom.core.errors import Stopped, UsageError, did_you_mean
 from besom.sdk import artifact, ending, greeting, media, notice
 from besom.sdk.artifact import Artifact
@@ -104,8 +104,9 @@ class Run(Identity):
         try:
             if step is None and commit is None and type(data) is dict:
                 self._step = (at := self._step) + 1  # one statement without a call: no two threads get the same step
-                payload = encode_row(at, time.time(), data)
-                if payload is None:
+                try:
+                    payload = quick((HISTORY, at, time.time(), data))
+                except Exception:  # the fast encoder and what it meets raise many things
                     payload = self._unusual(at, data)
                 self._writer.append(payload)
             else:
@@ -127,8 +128,7 @@ class Run(Identity):
                 self._step = at + 1
             else:
                 at, partial = self._step, True
-            payload = None if partial else encode_row(at, time.time(), row)
-            self._writer.append(self._unusual(at, row, partial) if payload is None else payload)
+            self._writer.append(self._unusual(at, row, partial))
 
     def _place(self, step: Any, commit: bool | None) -> tuple[int, bool]:
         """The step asked for as a number that can be kept, and whether the row stays open."""
@@ -148,7 +148,7 @@ class Run(Identity):
         return at, commit is not None and not commit
 
     def _unusual(self, step: int, data: dict[str, Any], partial: bool = False) -> bytes:
-        """What the fast path does not take. Media are recorded as what they are; what became text is told once."""
+        """A row by the slow path. Media are recorded as what they are; what became text is told once."""
         odd: list[str] = []
         payload = encode_history(step, time.time(), data, partial, odd)
         if not odd:
