@@ -14,7 +14,7 @@ from besom.cli.session import find_sweep, project_options, session
 from besom.cli.sweeps import best_line
 
 if TYPE_CHECKING:
-    from besom.cli.progress import Plain
+    from besom.cli.progress import Look, Plain
 
 
 @click.command("agent")
@@ -88,7 +88,7 @@ def agent(
                 work.work(settings, sweep, limits=limits, observer=report)
             return
         path = find_sweep(client, settings, sweep)
-        with progress(count, verbose) as observer:
+        with progress(count, verbose, lambda run: client.run(path.entity, path.project, run)) as observer:
             if parallel > 1:
                 outcomes = crowd.run(settings, path, parallel, limits, observer)
             else:
@@ -100,10 +100,10 @@ def agent(
         ctx.exit(FAILED)
 
 
-def progress(count: int | None, verbose: bool | None) -> Plain:
+def progress(count: int | None, verbose: bool | None, look: Look) -> Plain:
     """What draws the progress: a board in a terminal, lines elsewhere. A context manager."""
     from besom.cli.progress import Live, Plain
 
     if sys.stdout.isatty():
-        return Live(count=count, verbose=bool(verbose))
-    return Plain(count=count, verbose=verbose is not False)
+        return Live(count=count, verbose=bool(verbose), look=look)
+    return Plain(count=count, verbose=verbose is not False, look=look)

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+import besom
 from besom.core.errors import BesomError, Unavailable, UsageError, did_you_mean
 
 OK, FAILED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -125,19 +126,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
 
-def besom_version() -> str:
-    """The version that is installed, or "0+source" where besom runs from a folder of sources."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("besom")
-    except PackageNotFoundError:
-        return "0+source"
-
-
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
-        click.echo(f"besom {besom_version()}")
+        click.echo(f"besom {besom.__version__}")
         ctx.exit()
 
 

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from besom.agents.loop import Observer
 from besom.cli.chart import spark
 from besom.cli.output import console, duration, number, state
+from besom.core.errors import BesomError
+from besom.core.wire import RunView
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -100,11 +102,20 @@ def _trial(command: Command) -> str:
     return f"#{command.number} {command.name or command.run}{again}"
 
 
-class Plain(Observer):
-    """A line for each thing that happens, as a log file wants it. `verbose`: the trials' own lines too."""
+Look = Callable[[str], RunView]
+"""The run with this id, as it is kept now. Raises BesomError."""
 
-    def __init__(self, *, count: int | None = None, verbose: bool = True) -> None:
+
+class Plain(Observer):
+    """A line for each thing that happens, as a log file wants it.
+
+    `verbose`: the trials' own lines too. `look`: how to ask what value an ended trial came to; without it none is shown.
+    """
+
+    def __init__(self, *, count: int | None = None, verbose: bool = True, look: Look | None = None) -> None:
         self.board = Board()
+        self._look = look
+        self._goal = ""
         self.verbose = verbose
         self._count = count
         self._names: dict[str, Command] = {}
@@ -126,6 +137,7 @@ class Plain(Observer):
         goal = f", {sweep.goal} {sweep.metric}" if sweep.metric else ""
         board.title = f"{sweep.entity}/{sweep.project}/{sweep.id}  {sweep.method}{goal}"
         board.metric, board.target = sweep.metric, sweep.budget
+        self._goal = sweep.goal
         self.line(f"agent {agent} works on {board.title}")
 
     def started(self, command: Command) -> None:
@@ -146,11 +158,30 @@ class Plain(Observer):
         word = state(done.state)
         word.pad_right(max(0, 10 - len(word.plain)))
         name = f"{_trial(command)}  {params(command.params)}" if command else run
+        came_to = self._value(run)
+        value = f"  {self.board.metric} {number(came_to)}" if came_to is not None else ""
         reason = f"  {done.reason}" if done.reason and done.state != "finished" else ""
-        self.line(word, " ", name, f"  {duration(seconds)}", (reason, "red" if done.state == "failed" else ""))
+        self.line(
+            word,
+            " ",
+            name,
+            (value, "bold"),
+            f"  {duration(seconds)}",
+            (reason, "red" if done.state == "failed" else ""),
+        )
         if done.state in ("failed", "crashed") and done.tail.strip() and not self.verbose:
             for text in done.tail.splitlines()[-KEPT:]:
                 self.line(("     ┆ ", "bright_black"), (text, "red"))
+
+    def _value(self, run: str) -> float | None:
+        """The trial's best value, None when it has none or it cannot be asked now."""
+        if self._look is None or not self.board.metric:
+            return None
+        try:
+            stat = self._look(run).metrics.get(self.board.metric)
+        except BesomError:  # it never began, or the server is away: the line goes without
+            return None
+        return None if stat is None else stat.max if self._goal == "maximize" else stat.min
 
     def stopped(self, run: str, reason: str) -> None:
         command = self._names.get(run)
@@ -190,10 +221,10 @@ class Plain(Observer):
 class Live(Plain):
     """The board at the foot of a terminal; ended trials scroll away above it. Use as a context manager."""
 
-    def __init__(self, *, count: int | None = None, verbose: bool = False) -> None:
+    def __init__(self, *, count: int | None = None, verbose: bool = False, look: Look | None = None) -> None:
         from rich.live import Live as Screen
 
-        super().__init__(count=count, verbose=verbose)
+        super().__init__(count=count, verbose=verbose, look=look)
         self._screen = Screen(
             get_renderable=lambda: self.board.render(time.monotonic(), console().width),
             console=console(),

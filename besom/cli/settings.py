@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from besom.cli.commands import besom_version
+import besom
 from besom.cli.output import json_option, note, plain, say, show_json, table, warn
 from besom.core.errors import Unavailable, UsageError
 
@@ -97,7 +97,7 @@ def _value(now: Any, name: str) -> Any:
 @json_option
 def version(as_json: bool) -> None:
     """Show the version of besom and of Python."""
-    words = {"besom": besom_version(), "python": platform.python_version(), "platform": platform.platform()}
+    words = {"besom": besom.__version__, "python": platform.python_version(), "platform": platform.platform()}
     if as_json:
         show_json(words)
     else:

@@ -65,6 +65,7 @@ def test_lines_for_a_log_file(besom, sweep: str) -> None:
     assert sum(line.startswith("started ") for line in lines) == 6
     assert sum(line.startswith("✓ finished") for line in lines) == 6
     assert any(re.match(r" +#\d ┆ done with 4", line) for line in lines)
+    assert any(re.match(r"✓ finished #\d .*x=2 +loss 4.3333 ", line) for line in lines), "what it came to"
     assert lines[-1].startswith("best    loss 0.33333  by run") and lines[-1].endswith("x=4")
 
 
