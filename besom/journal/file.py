@@ -21,7 +21,7 @@ from zlib import crc32
 from besom.core.errors import JournalForked, JournalFull, StoreError
 from besom.core.names import check_id, new_id
 from besom.journal import lock, reserve
-from besom.journal.frame import FIRST, HEAD, LONGEST, MAGIC_NUMBER, Header, frame, pack_frame, pack_head, preamble
+from besom.journal.frame import FIRST, HEAD, LONGEST, MAGIC_NUMBER, Header, frame, pack_head_into, pack_word, preamble
 from besom.journal.keeper import SYNC, TOUCH, keeper, renew
 from besom.journal.reader import alive, damaged, header, pread, read
 
@@ -100,12 +100,12 @@ class Journal:
         Raises JournalFull when the disk has no room (the file is as before), JournalForked in a forked child, and
         StoreError when the journal is closed.
         """
-        size = len(payload) + HEAD
-        if size == HEAD:
+        size = len(payload)
+        if not size:
             raise StoreError("a record has at least one byte")
         with self._lock:
             # A signal handler that logs from here on has its place behind this record.
-            self.position = stop = (start := self.position) + size
+            self.position = stop = (start := self.position) + size + HEAD
             try:
                 if stop > self._call_at:
                     self._claim(size, stop)
@@ -195,8 +195,8 @@ class Journal:
                 if self._state == "forked":
                     raise JournalForked(f"{self.path} belongs to the process that made it; this is a fork of that one")
                 raise StoreError(f"{self.path} is closed")
-            if size > LONGEST + HEAD:
-                raise StoreError(f"a record has at most {LONGEST} bytes, and this one has {size - HEAD}")
+            if size > LONGEST:
+                raise StoreError(f"a record has at most {LONGEST} bytes, and this one has {size}")
             if stop > self._limit:
                 self._make_room(stop)
                 self._fill_voids()
@@ -270,18 +270,18 @@ class _Mapped(Journal):
         self._growing = threading.RLock()
 
     def append(self, payload: bytes) -> int:
-        size = len(payload) + HEAD
-        if size == HEAD:
+        size = len(payload)
+        if not size:
             raise StoreError("a record has at least one byte")
         check = crc32(payload, self._salt)
-        self.position = stop = (start := self.position) + size
+        self.position = stop = (start := self.position) + size + HEAD
         try:
             if stop > self._call_at:
                 self._claim(size, stop)
             room = self._map
             room[start + HEAD : stop] = payload
-            head = crc32(pack_head(MAGIC_NUMBER, size - HEAD, check), self._salt ^ start)
-            pack_frame(room, start, MAGIC_NUMBER, size - HEAD, check, head)
+            head = crc32(pack_word(size), check ^ self._salt ^ start)
+            pack_head_into(room, start, MAGIC_NUMBER, size, check, head)
         except BaseException as error:
             self._settle(start, stop, payload, error)
             raise

@@ -5,8 +5,8 @@
     2048   frames, one for each record, with nothing between
     ...    zeros: room reserved for frames to come, cut off when the writer closes
 
-All CRCs start from the salt of the file, and that of a frame's head from its offset too: a frame is accepted only in
-the file and at the place it was written for. Pure functions over bytes and a `Pread`; no file is opened here.
+The CRC of a payload starts from the salt of the file; that of a head is over its length and starts from the salt, the
+offset and the payload's CRC: a frame is accepted only in the file and at the place it was written for. Pure functions over bytes and a `Pread`; no file is opened here.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ PREAMBLE = 1024
 FIRST = 2 * PREAMBLE
 """Offset of the first record."""
 HEAD = 16
-"""Bytes of a frame in front of its payload: magic, length, CRC of the payload, CRC of these twelve bytes."""
+"""Bytes of a frame in front of its payload: magic, length, CRC of the payload, CRC of the head."""
 LONGEST = 1 << 30
 """The largest payload in bytes; a longer length is damage."""
 
-pack_head = struct.Struct("<III").pack
-pack_frame = struct.Struct("<IIII").pack_into
+pack_head = struct.Struct("<IIII").pack
+pack_head_into = struct.Struct("<IIII").pack_into
 pack_word = struct.Struct("<I").pack
 _unpack_head = struct.Struct("<IIII").unpack_from
 _CHUNK = 1 << 20
@@ -73,8 +73,8 @@ _read_header = msgspec.msgpack.Decoder(Header)
 
 def frame(payload: bytes, salt: int, offset: int) -> bytes:
     """The frame that carries `payload` at `offset`."""
-    head = pack_head(MAGIC_NUMBER, len(payload), crc32(payload, salt))
-    return head + pack_word(crc32(head, salt ^ offset)) + payload
+    length, check = len(payload), crc32(payload, salt)
+    return pack_head(MAGIC_NUMBER, length, check, crc32(pack_word(length), check ^ salt ^ offset)) + payload
 
 
 def preamble(header: Header, salt: int) -> bytes:
@@ -115,8 +115,8 @@ def _length(head: bytes, salt: int, offset: int) -> int:
     """Length of the payload behind a frame's head at `offset`, or 0 when these 16 bytes are no head."""
     if len(head) < HEAD:
         return 0
-    magic, length, _, check = _unpack_head(head)
-    good = magic == MAGIC_NUMBER and length <= LONGEST and crc32(head[:12], salt ^ offset) == check
+    magic, length, body, check = _unpack_head(head)
+    good = magic == MAGIC_NUMBER and length <= LONGEST and crc32(head[4:8], body ^ salt ^ offset) == check
     return int(length) if good else 0
 
 
