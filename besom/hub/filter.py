@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from besom.core.errors import FilterError, did_you_mean
 from besom.store.meta import EXACT, FIELDS, TEXT_FIELDS, TIME_FIELDS, Value, as_float, safe
 from besom.store.meta import TEXT as INDEXED
-from besom.store.regex import PatternError, machine
+from besom.store.regex import PatternError, compiled, search
 
 LENGTH, TERMS, DEPTH = 10_000, 200, 50
 """Most characters, comparisons and nested brackets of a filter."""
@@ -242,7 +242,7 @@ class _Parser:
         literal = self.literal(token)
         if op in ("~", "!~"):
             try:
-                machine(literal.text)
+                compiled(literal.text)
             except PatternError as error:
                 raise FilterError(f"the pattern {literal.text!r}: {error}", position=token.at) from None
         elif op in ORDER and (literal.value is None or isinstance(literal.value, bool)):
@@ -402,7 +402,7 @@ def _found(key: Key, values: Mapping[str, Value]) -> list[Value]:
 def _test(value: Value, op: str, literal: Literal) -> bool:
     wanted = literal.value
     if op == "~":
-        return value.kind in ("string", "list") and machine(literal.text).search(value.text or "")
+        return value.kind in ("string", "list") and search(literal.text, value.text or "")
     if isinstance(wanted, bool):
         return value.kind == "bool" and value.text == str(wanted).lower()
     if isinstance(wanted, str):
