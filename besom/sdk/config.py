@@ -139,7 +139,7 @@ def plain(data: Any) -> dict[str, Any]:
         raise UsageError(
             f"a config is a dictionary, an argparse Namespace, an omegaconf config, a dataclass or the name of a YAML file, not {type(data).__name__}"
         )
-    return {str(key): _plain(value, 0) for key, value in found.items()}
+    return {str(key): _plain(value, (id(data),)) for key, value in found.items()}
 
 
 def select(data: Mapping[str, Any], include: Iterable[str] | None, exclude: Iterable[str] | None) -> dict[str, Any]:
@@ -152,14 +152,16 @@ def select(data: Mapping[str, Any], include: Iterable[str] | None, exclude: Iter
     return {key: value for key, value in data.items() if key not in left_out}
 
 
-def _plain(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, (str, int, float)) or depth > 90:
+def _plain(value: Any, above: tuple[int, ...]) -> Any:
+    """`above`: ids of what holds the value. What holds itself, or lies below 60 levels, is left to the codec."""
+    if value is None or isinstance(value, (str, int, float)) or id(value) in above or len(above) > 60:
         return value
+    inside = (*above, id(value))
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return [_plain(item, depth + 1) for item in value]
+        return [_plain(item, inside) for item in value]
     found = _as_mapping(value)
     if found is not None:
-        return {str(key): _plain(item, depth + 1) for key, item in found.items()}
+        return {str(key): _plain(item, inside) for key, item in found.items()}
     return value
 
 

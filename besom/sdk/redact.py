@@ -47,12 +47,17 @@ def redact_text(text: str) -> str:
     return _USER_PART.sub("", _SECRET_SHAPE.sub(REDACTED, text))
 
 
-def redact_data(value: Any) -> Any:
-    """Nested plain data with the secrets in its texts redacted; what holds none is returned as it is."""
+def redact_data(value: Any, above: tuple[int, ...] = ()) -> Any:
+    """Nested plain data with the secrets in its texts redacted.
+
+    `above`: ids of what holds the value. What holds itself, or lies below 90 levels, is returned as it is.
+    """
     if type(value) is str:
         return redact_text(value)
+    if id(value) in above or len(above) > 90:
+        return value
     if isinstance(value, Mapping):
-        return {key: redact_data(item) for key, item in value.items()}
+        return {key: redact_data(item, (*above, id(value))) for key, item in value.items()}
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return [redact_data(item) for item in value]
+        return [redact_data(item, (*above, id(value))) for item in value]
     return value

@@ -18,7 +18,9 @@ import pytest
 import besom
 from besom.core import record as rec
 from besom.core.errors import UsageError
+from besom.core.names import flatten
 from besom.sdk.config import Config, plain, select
+from besom.testing import values
 
 
 @dataclass
@@ -203,3 +205,17 @@ def test_secrets_in_the_config_are_not_kept(store: Any) -> None:
     assert store.folded().state.config == {
         "api": {"keys": ["[redacted]"]}, "max_tokens": 100, "token": "bpe", "url": "https://host/x"
     }  # fmt: skip
+
+
+def test_a_config_of_any_values_is_taken(own_home: Path):
+    """Deep, circular and unknown values are kept as far as they can be, and never stop a training."""
+    both: dict[str, Any] = {"x": 1}
+    both["a"] = both["b"] = both
+    odd = {what: value for what, value, _ in values.ODD}
+    run = besom.init(project="p", config={"deep": values.nest(1000), "both": both, "list": [both, both], **odd})
+    run.config["deeper"] = values.nest(2000)
+    besom.finish()
+    config = dict(flatten(besom.Api().runs("p")[0].config))
+    assert config["deep" + ".d" * 1000] == config["deeper" + ".d" * 2000] == 1.5
+    assert config["both.x"] == 1
+    assert config["a function"] == "<built-in function len>"
