@@ -21,7 +21,7 @@ def encode(value: Any) -> bytes:
     try:
         return _encoder.encode(value)
     except (OverflowError, UnicodeEncodeError):
-        return _encoder.encode(plain(msgspec.to_builtins(value)))
+        return _encoder.encode(plain(msgspec.to_builtins(value, builtin_types=(bytes,))))
 
 
 def decode(body: bytes, type: type[T]) -> T:
