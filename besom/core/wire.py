@@ -13,6 +13,7 @@ import msgspec
 
 from besom.core.names import RunPath
 
+
 class MetricStat(msgspec.Struct, frozen=True):
     """Aggregates of one metric of one run, over all its points. `best` follows `goal`. NaN does not count in min, max, mean, best."""
 

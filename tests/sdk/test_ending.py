@@ -118,10 +118,10 @@ def test_a_kill_in_the_middle_of_logging_loses_no_row_that_was_logged(
     )
     wait_until_ready(process)
     assert process.stdout is not None
-    for _ in range(300):
-        process.stdout.readline()
+    lines = [process.stdout.readline() for _ in range(300)]
     os.killpg(process.pid, signal.SIGKILL)
-    told = [int(line) for line in process.communicate()[0].splitlines() if line.strip().isdigit()]
+    lines += process.communicate()[0].splitlines()
+    told = [int(line) for line in lines if line.strip().isdigit()]
     steps = [step for step, _ in store.rows()]
     assert steps == list(range(len(steps)))
     assert len(steps) > max(told), "every log() that returned is there"
