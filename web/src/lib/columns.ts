@@ -1,6 +1,6 @@
 // Columns of the runs table: which are there, what a cell says, and what a click on a head does to the sort.
 import { shortKey } from "./filter";
-import { ago, duration, setting, value } from "./format";
+import { ago, brief, duration, value } from "./format";
 import { lookUp, varying } from "./runs";
 import type { KeyView, MetricStat, RunView } from "./wire";
 
@@ -42,7 +42,7 @@ export const cell = {
     if (column === "created") return ago(run.created, now);
     if (column === "tags") return run.tags.join(", ");
     const v = lookUp(run, column);
-    return column.startsWith("summary.") ? value(typeof v === "object" && v !== null ? JSON.stringify(v) : v) : v === "" ? "" : setting(v);
+    return column.startsWith("summary.") ? value(typeof v === "object" && v !== null ? JSON.stringify(v) : v) : v === "" ? "" : brief(v);
   },
   /** Numbers stand at the right. */
   right(column: string, runs: readonly RunView[]): boolean {
