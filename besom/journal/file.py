@@ -21,7 +21,18 @@ from zlib import crc32
 from besom.core.errors import JournalForked, JournalFull, StoreError
 from besom.core.names import check_id, new_id
 from besom.journal import lock, reserve
-from besom.journal.frame import FIRST, HEAD, LONGEST, MAGIC_NUMBER, Header, frame, pack_head_into, pack_word, preamble
+from besom.journal.frame import (
+    FIRST,
+    HEAD,
+    LONGEST,
+    MAGIC_NUMBER,
+    WORDS,
+    Header,
+    frame,
+    pack_head_into,
+    pack_word,
+    preamble,
+)
 from besom.journal.keeper import SYNC, TOUCH, keeper, renew
 from besom.journal.reader import alive, damaged, header, pread, read
 
@@ -280,7 +291,7 @@ class _Mapped(Journal):
                 self._claim(size, stop)
             room = self._map
             room[start + HEAD : stop] = payload
-            head = crc32(pack_word(size), check ^ self._salt ^ start)
+            head = crc32(WORDS[size] if size < 1024 else pack_word(size), check ^ start)
             pack_head_into(room, start, MAGIC_NUMBER, size, check, head)
         except BaseException as error:
             self._settle(start, stop, payload, error)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from time import time as now
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -105,7 +105,7 @@ class Run(Identity):
             if step is None and commit is None and type(data) is dict:
                 self._step = (at := self._step) + 1  # one statement without a call: no two threads get the same step
                 try:
-                    payload = quick((HISTORY, at, time.time(), data))
+                    payload = quick((HISTORY, at, now(), data))
                 except Exception:  # the fast encoder and what it meets raise many things
                     payload = self._unusual(at, data)
                 self._writer.append(payload)
@@ -150,7 +150,7 @@ class Run(Identity):
     def _unusual(self, step: int, data: dict[str, Any], partial: bool = False) -> bytes:
         """A row by the slow path. Media are recorded as what they are; what became text is told once."""
         odd: list[str] = []
-        payload = encode_history(step, time.time(), data, partial, odd)
+        payload = encode_history(step, now(), data, partial, odd)
         if not odd:
             return payload
         try:
@@ -160,14 +160,14 @@ class Run(Identity):
             return payload
         if resolved is not data:
             odd = []
-            payload = encode_history(step, time.time(), resolved, partial, odd)
+            payload = encode_history(step, now(), resolved, partial, odd)
         tell_odd(odd)
         return payload
 
     def _keep_media(self, content: bytes, path: str) -> str:
         digest = "" if self.disabled else artifact.keep_bytes(content, self._settings.blobs)
         if digest:
-            self._write(rec.File(path, digest, len(content), time.time()))
+            self._write(rec.File(path, digest, len(content), now()))
         return digest
 
     def _write(self, record: rec.Record) -> bool:
@@ -217,11 +217,11 @@ class Run(Identity):
             word = "INFO"
         wait = wait_duration.total_seconds() if isinstance(wait_duration, timedelta) else wait_duration
         seconds = WAIT if wait is None else max(0.0, float(wait))
-        self._write(rec.Alert(time.time(), str(title), str(text), word, seconds))
+        self._write(rec.Alert(now(), str(title), str(text), word, seconds))
 
     def mark_preempting(self) -> None:
         """This machine is about to be taken away: an exit other than 0 counts as preempted and is tried again."""
-        self._write(rec.Preempt(time.time()))
+        self._write(rec.Preempt(now()))
 
     # Files
 
@@ -238,7 +238,7 @@ class Run(Identity):
             except OSError as error:
                 self._writer.drop(error)
                 continue
-            self._write(rec.File(name, digest, size, time.time()))
+            self._write(rec.File(name, digest, size, now()))
             kept.append(name)
         return kept
 
@@ -322,15 +322,15 @@ class Run(Identity):
             self._writer.close()  # a forked child's stream neither begins nor ends the run
             return
         if self._writer.dropped:
-            self._write(rec.Run(time.time(), meta={"dropped": dict(self._writer.dropped)}))
-        self._write(rec.Exit(time.time(), end.code, end.state, end.reason))
+            self._write(rec.Run(now(), meta={"dropped": dict(self._writer.dropped)}))
+        self._write(rec.Exit(now(), end.code, end.state, end.reason))
         self._writer.close()
         greeting.goodbye(self)
 
     def forked(self) -> None:
         """In a forked child: the journal and the threads are the parent's. The first record opens a stream of our own."""
         facts, parent = self._facts, self._writer
-        hello = rec.Run(time.time(), facts.id, facts.entity, facts.project)
+        hello = rec.Run(now(), facts.id, facts.entity, facts.project)
         where = self._settings.journals
         self._parent = parent
         self._writer = ChildWriter(

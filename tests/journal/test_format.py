@@ -30,7 +30,7 @@ def parse(data: bytes):
         assert magic == b"\xf1\x62\x73\x6d"
         assert 1 <= length <= 2**30
         assert body == crc32(payload, salt)
-        assert head == crc32(struct.pack("<I", length), body ^ salt ^ (said % 2**32))
+        assert head == crc32(struct.pack("<I", length), body ^ (said % 2**32))
         return payload, at + 16 + length
 
     payload, _ = frame(16, 16)
