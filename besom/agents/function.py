@@ -24,14 +24,18 @@ from collections.abc import Callable
 from typing import Any
 
 from besom.agents.guard import Guard
-from besom.agents.loop import Child, Driver, Outcome, Session
+from besom.agents.loop import DELIVERY, Child, Driver, Outcome, Session, delivered, wrote
 from besom.agents.program import TAIL, die_with
 from besom.core.errors import Stopped, UsageError
 from besom.core.wire import Command, Done
 from besom.sdk import assign, current, ending
 from besom.sdk.assign import Assignment
+from besom.settings import Settings
 
 Function = Callable[[], Any]
+UNREACHED = (
+    "no parameter reaches the function: it does not call besom.init(), which would give it the values in besom.config"
+)
 IDLE = 0.5
 """Seconds between two questions for work while there is none."""
 LONGEST_TAIL = 16_000
@@ -40,7 +44,7 @@ NOBODY = 143
 """Exit code of an isolated trial that was told to stop."""
 
 
-def work(session: Session, function: Function) -> Outcome:
+def work(session: Session, function: Function, settings: Settings) -> Outcome:
     """Run trials in the calling thread until the sweep is over for this agent. KeyboardInterrupt gives the trial back and is
     raised again once the agent has said goodbye."""
     try:
@@ -50,7 +54,7 @@ def work(session: Session, function: Function) -> Outcome:
                 time.sleep(0 if session.over else IDLE)
                 continue
             session.observer.started(run)
-            session.ended(_trial(session, function, run))
+            session.ended(_trial(session, function, run, settings))
     except KeyboardInterrupt:
         session.leave_for("Ctrl-C")
         session.close()
@@ -58,7 +62,7 @@ def work(session: Session, function: Function) -> Outcome:
     return session.close()
 
 
-def isolated(session: Session, function: Function, how: str = "", guard: Guard | None = None) -> Outcome:
+def isolated(session: Session, function: Function, settings: Settings, how: str = "") -> Outcome:
     """Run each trial in a process of its own. `how`: "fork", "spawn" or "" for what the system can."""
     methods = multiprocessing.get_all_start_methods()
     how = how or ("fork" if "fork" in methods and sys.platform != "darwin" else "spawn")
@@ -66,15 +70,34 @@ def isolated(session: Session, function: Function, how: str = "", guard: Guard |
         raise UsageError(
             f"isolate is True, or one of {', '.join(m for m in methods if m != 'forkserver')}, not {how!r}"
         )
-    watch = guard or Guard()
+    guard = Guard()
 
     def start(command: Command, on_exit: Callable[[], None]) -> Child:
-        return _Process(how, function, _assignment(session, command), watch, on_exit)
+        def ended() -> None:
+            _check_init(session, settings, command)
+            on_exit()
+
+        return _Process(how, function, _assignment(session, command), guard, ended)
+
+    def group(pid: int, begins: bool) -> None:
+        (guard.watch if begins else guard.forget)(pid)
 
     try:
-        return Driver(session, start, on_group=lambda pid, begins: (watch.watch if begins else watch.forget)(pid)).run()
+        return Driver(session, start, settings.journals if settings.server else None, group).run()
     finally:
-        watch.close()
+        guard.close()
+
+
+def _check_init(session: Session, settings: Settings, command: Command) -> None:
+    if not wrote(settings.journals, command.run):
+        session.warn(UNREACHED)
+
+
+def _arrived(settings: Settings, command: Command) -> None:
+    """With a server: wait until it has all that the trial logged, so that the next suggestion knows of it."""
+    until = time.monotonic() + DELIVERY
+    while settings.server and time.monotonic() < until and not delivered(settings.journals, command.run):
+        time.sleep(0.05)
 
 
 def _assignment(session: Session, command: Command) -> Assignment:
@@ -82,7 +105,7 @@ def _assignment(session: Session, command: Command) -> Assignment:
     return Assignment(command.run, command.name, path.id, command.attempt, command.params, path.entity, path.project)
 
 
-def _trial(session: Session, function: Function, command: Command) -> Done:
+def _trial(session: Session, function: Function, command: Command, settings: Settings) -> Done:
     """One trial in this process. The run that it left open is ended as the function ended."""
     heart = _Heart(session)
     heart.start()
@@ -111,6 +134,8 @@ def _trial(session: Session, function: Function, command: Command) -> Done:
         return Done(run, attempt, 0, "finished")
     finally:
         assign.set(None)
+        _check_init(session, settings, command)
+        _arrived(settings, command)
         heart.end()
 
 

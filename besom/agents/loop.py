@@ -385,8 +385,7 @@ class Driver:
         return reported
 
     def _delivered(self, run: str) -> bool:
-        """With a server: a run's journals leave the folder once all of them is there."""
-        return self.journals is None or not any(self.journals.glob(f"{glob.escape(run)}-*.besom"))
+        return self.journals is None or delivered(self.journals, run)
 
     def _signalled(self, number: int, leave: bool) -> None:
         if leave:
@@ -429,6 +428,16 @@ _FORWARDED = (
     ("SIGUSR1", False),
     ("SIGUSR2", False),
 )
+
+
+def delivered(journals: Path, run: str) -> bool:
+    """With a server: a run's journals leave the folder once the server has all of them."""
+    return not any(journals.glob(f"{glob.escape(run)}-*.besom"))
+
+
+def wrote(journals: Path, run: str) -> bool:
+    """A process called `init()` for this run: there is a journal of it, delivered or not."""
+    return any(next(folder.glob(f"{glob.escape(run)}-*.besom"), None) for folder in (journals, journals / "done"))
 
 
 def verdict(command: Command, child: Child, stop: str = "", given_back: bool = False) -> Done:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from besom.agents import function as functions
 from besom.agents import program as programs
 from besom.agents.guard import Guard
-from besom.agents.loop import KILL_DELAY, MOST_INITIAL, Child, Driver, Observer, Outcome, Rules, Session
+from besom.agents.loop import KILL_DELAY, MOST_INITIAL, Child, Driver, Observer, Outcome, Rules, Session, wrote
 from besom.client import Client, connect
 from besom.core.errors import NotFound, UsageError, did_you_mean
 from besom.core.names import SweepPath, parse_sweep_path
@@ -62,8 +61,8 @@ def work(
             return _programs(Session(client, path, teller, limits or rules()), recipe, settings)
         session = Session(client, path, teller, limits or rules())
         if isolate:
-            return functions.isolated(session, function, isolate if isinstance(isolate, str) else "")
-        return functions.work(session, function)
+            return functions.isolated(session, function, settings, isolate if isinstance(isolate, str) else "")
+        return functions.work(session, function, settings)
 
 
 def find(client: Client, settings: Settings, text: str) -> SweepPath:
@@ -131,8 +130,3 @@ UNREACHED = (
     "no parameter reaches the program: its command has no ${args} and the program does not call besom.init(), which would"
     " give it the values in besom.config"
 )
-
-
-def wrote(journals: Path, run: str) -> bool:
-    """A process called `init()` for this run: there is a journal of it, delivered or not."""
-    return any(next(folder.glob(f"{run}-*.besom"), None) for folder in (journals, journals / "done"))

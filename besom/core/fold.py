@@ -16,6 +16,7 @@ import msgspec
 
 from besom.core import record as rec
 from besom.core.names import goal_of
+from besom.core.plain import as_float
 from besom.core.record import Record
 
 _RANK = {"reaper": 0, "run": 1, "agent": 2}
@@ -102,6 +103,7 @@ def define_for(metrics: dict[str, Metric], key: str) -> Metric | None:
 
 
 def _run(f: dict[str, Any], r: rec.Run, rows: list[Row]) -> None:
+    attempt = f["attempt"]
     for name in ("id", "entity", "project", "name", "group", "job_type", "tags", "notes", "sweep", "attempt"):
         value = getattr(r, name)
         if value is not None:
@@ -111,6 +113,8 @@ def _run(f: dict[str, Any], r: rec.Run, rows: list[Row]) -> None:
     if r.starts:
         _close(f, rows)
         f["created"] = min(f["created"] or r.time, r.time)
+        if f["exit_by"] == "agent" and f["ended"] is not None and r.time <= f["ended"] and (r.attempt or 1) <= attempt:
+            return  # it arrives after the agent's word on its end, and does not bring the run back to life
         f.update(started=r.time, state=rec.RUNNING, reason="", exit_code=None, exit_by="", ended=None, preempting=False)
 
 
@@ -168,20 +172,28 @@ def _aggregate(summary: dict[str, Any], key: str, value: Any, rule: str, metric:
     if rule == "last":
         summary[name] = value
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if not _is_number(value):
         return
+    old = summary.get(name)
+    if isinstance(old, bool) or not isinstance(old, (int, float)):  # a script may have put anything there
+        old = None
     if rule == "first":
         summary.setdefault(name, value)
     elif rule == "mean":
-        count = summary.get(f"{key}.count", 0) + 1
-        mean = summary.get(name, 0.0)
-        summary[name] = mean + (value - mean) / count
+        counted = summary.get(f"{key}.count")
+        count = counted + 1 if old is not None and isinstance(counted, int) else 1
+        mean = as_float(old or 0.0)
+        summary[name] = mean + (as_float(value) - mean) / count
         summary[f"{key}.count"] = count
     else:
         smaller = rule == "min" or (rule == "best" and goal_of(key, metric.goal) == "minimize")
-        old = summary.get(name)
         if old is None or (value < old if smaller else value > old):
             summary[name] = value
+
+
+def _is_number(value: Any) -> bool:
+    """A number that can be compared: no bool, no NaN."""
+    return value.__class__ is int or (isinstance(value, float) and not math.isnan(value))
 
 
 def _summary(f: dict[str, Any], r: rec.Summary, rows: list[Row]) -> None:

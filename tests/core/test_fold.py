@@ -237,3 +237,12 @@ def test_only_neighbours_merge_and_a_gap_says_where_to_go_on():
     with pytest.raises(GapError) as gap:
         after(cut(30, 30), 20)
     assert gap.value.position == 20
+
+
+def test_a_beginning_that_arrives_after_the_agents_word_does_not_bring_the_run_back_to_life():
+    """With a server the agent may report an end before the last of the run's own journal is there."""
+    told = fold(RunState(), [rec.Run(1.0, "r", starts=True, attempt=1), rec.Exit(9.0, 1, rec.FAILED, by="agent")]).state
+    late = fold(told, [rec.Run(2.0, name="crisp", attempt=1, starts=True), rec.Exit(8.0, 0, rec.FINISHED)]).state
+    assert (late.state, late.exit_code, late.name) == (rec.FAILED, 1, "crisp")
+    again = fold(told, [rec.Run(10.0, attempt=2, starts=True)]).state
+    assert (again.state, again.ended) == (rec.RUNNING, None)
