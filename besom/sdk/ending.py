@@ -1,14 +1,17 @@
 """How a process ends, seen from inside: its exit code, and the state that the run gets for it.
 
-`sys.exit(3)` reaches neither an except hook nor atexit, so `sys.exit` is wrapped (and a bare ``raise SystemExit(3)`` shows
-only in how the script's frame ended: its code stays unknown); an uncaught exception comes through the except hook; SIGTERM is handled only when the user has no handler of his own, and then still ends the process as it
-would have. What none of these see (`os._exit`, a kill) shows in the journal: its lock is free and no Exit was written.
+`sys.exit(3)` reaches neither an except hook nor atexit, so `sys.exit` and `exit` are wrapped, and when besom is imported:
+``sys.exit(main())`` takes the function before it calls `main`, which begins the run. A bare ``raise SystemExit(3)`` shows only
+in how the script's frame ended; its code stays unknown. An uncaught exception comes through the except hook, or is found in
+`sys.last_value` when another hook took its place. SIGTERM is handled only when the user has no handler of his own, and then
+still ends the process as it would have. What none of these see (`os._exit`, a kill) shows in the journal: its lock is free and no Exit was written.
 Knows nothing of records; a run registers what is to be called with an `End`.
 """
 
 from __future__ import annotations
 
 import atexit
+import builtins
 import os
 import signal
 import sys
@@ -51,12 +54,13 @@ _watch = _Watch()
 
 def register(key: int, finish: Callable[[End], object]) -> None:
     """Call `finish` with how it ended when this process ends, unless `forget(key)` comes first."""
+    if not _watch.runs:
+        _watch.seen = None  # a `sys.exit` before any run was caught
     _watch.runs[key] = finish
     if not _watch.installed:
         _watch.installed = True
         _watch.pid = os.getpid()
         _watch.script = _outermost()
-        _wrap_exit()
         _wrap_hook()
         atexit.register(_at_exit)
     _take_sigterm()
@@ -124,6 +128,9 @@ def _last_word() -> End:
     returned = _returned(_watch.script)
     if _watch.seen is not None and not (_watch.by_exit and returned):
         return _watch.seen
+    error = getattr(sys, "last_value", None)  # a hook that took the place of ours does not pass it on
+    if returned is False and isinstance(error, BaseException):
+        return of_exception(type(error), error)
     if returned is False:
         return End(None, rec.FINISHED, "ended by SystemExit; its exit code is not known")
     return End(0, rec.FINISHED)
@@ -148,15 +155,29 @@ def _returned(script: FrameType | None) -> bool | None:
 
 
 def _wrap_exit() -> None:
+    """Hear of `sys.exit`, and of the `exit` and `quit` that Python's site module gives to scripts."""
     original = sys.exit
 
     def exit(status: Any = None, /) -> NoReturn:
-        if threading.current_thread() is threading.main_thread():
-            _watch.seen, _watch.by_exit = of_code(status), True
+        _hear(status)
         original(status)
 
     exit.__doc__ = original.__doc__
     sys.exit = exit
+    quitter = type(getattr(builtins, "exit", None))
+    if quitter.__name__ == "Quitter":
+        call = quitter.__call__
+
+        def quit(self: Any, code: Any = None) -> None:
+            _hear(code)
+            call(self, code)
+
+        quitter.__call__ = quit  # type: ignore[method-assign]
+
+
+def _hear(status: object) -> None:
+    if threading.current_thread() is threading.main_thread():
+        _watch.seen, _watch.by_exit = of_code(status), True
 
 
 def _wrap_hook() -> None:
@@ -188,3 +209,6 @@ def passing() -> tuple[type[BaseException], BaseException] | tuple[None, None]:
     if kind is None or error is None or issubclass(kind, (StopIteration, StopAsyncIteration, GeneratorExit)):
         return None, None
     return kind, error
+
+
+_wrap_exit()

@@ -33,6 +33,10 @@ besom.log({"a": 1})
         ("exec('try:\\n sys.exit(3)\\nfinally:\\n besom.finish()')", 3, ("failed", 3), "exit code 3"),
         ("exec('try:\\n sys.exit(3)\\nexcept SystemExit:\\n pass')", 0, ("finished", 0), ""),
         ("exec('try:\\n sys.exit(3)\\nexcept SystemExit:\\n pass\\nbesom.finish()')", 0, ("finished", 0), ""),
+        ("exit(3)", 3, ("failed", 3), "exit code 3"),
+        ("quit('no data')", 1, ("failed", 1), "no data"),
+        ("sys.excepthook = lambda *_: print('boom')\n1 / 0", 1, ("failed", 1), "ZeroDivisionError: division by zero"),
+        ("sys.excepthook = lambda *_: None\nraise KeyboardInterrupt", -signal.SIGINT, ("killed", 130), "Ctrl-C"),
         ("import atexit; atexit.register(besom.finish); sys.exit(3)", 3, ("failed", 3), "exit code 3"),
         ("raise SystemExit(3)", 3, ("finished", None), "ended by SystemExit; its exit code is not known"),
         ("exec('with run:\\n raise SystemExit(3)')", 3, ("failed", 3), "exit code 3"),
@@ -56,6 +60,22 @@ def test_the_end_of_the_process_is_the_end_of_the_run(
     assert len(store.of(rec.Exit)) == 1
     (path,) = store.paths()
     assert not alive(path)
+
+
+@pytest.mark.parametrize(("code", "end"), [(0, ("finished", 0)), (3, ("failed", 3))])
+def test_the_code_that_main_returns_is_the_code_of_the_run(
+    store: Any, script: Any, code: int, end: tuple[str, int]
+) -> None:
+    """``sys.exit(main())``, as every console script ends: the function is taken before `main` begins the run."""
+    body = f"import besom, sys\ndef main():\n besom.init()\n besom.log({{'a': 1}})\n return {code}\nsys.exit(main())"
+    assert script(body).returncode == code
+    assert store.end() == end
+
+
+def test_an_exit_that_was_caught_before_the_run_began_does_not_count(store: Any, script: Any) -> None:
+    done = script("import sys, besom\ntry:\n sys.exit(3)\nexcept SystemExit:\n pass\nbesom.init()\nraise SystemExit")
+    assert done.returncode == 0
+    assert store.end() == ("finished", None)
 
 
 def test_a_traceback_is_in_the_console_of_the_run(store: Any, script: Any) -> None:
