@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from time import time as now
@@ -57,7 +58,7 @@ class Run(Identity):
         self._writer = writer
         self._settings = settings
         self._step = self._first_step = step
-        self._lock = writer.lock
+        self._lock = threading.RLock()
         self._stopped = ""
         self._ended: End | None = None
         self._closers: list[Callable[[], None]] = []
@@ -337,7 +338,7 @@ class Run(Identity):
             (lambda: None) if self.disabled else (lambda: open_journal(where, facts.id, facts.entity, facts.project)),
             hello,
         )
-        self._lock = self._writer.lock
+        self._lock = threading.RLock()
         self._closers = []
         if self._capture is not None:
             self._capture.forked()

@@ -26,7 +26,10 @@ CLOSED = "the run had finished"
 
 
 class Writer:
-    """The records of one stream. Safe from many threads; `lock` guards whoever needs two steps to be one."""
+    """The records of one stream. Safe from many threads.
+
+    Nothing that may print runs under `lock`: a print of another thread is recorded, and would wait for it.
+    """
 
     def __init__(self, journal: Journal | None, state: RunState | None = None) -> None:
         self.lock = threading.RLock()
@@ -41,8 +44,7 @@ class Writer:
         """Keep one record; False when it was dropped (and counted)."""
         odd: list[str] = []
         try:
-            with self.lock:
-                self.append(codec.encode(record, odd))
+            self.append(codec.encode(record, odd))
         except Exception as error:  # whatever goes wrong, the training goes on
             self.drop(error)
             return False
@@ -89,7 +91,8 @@ class Writer:
 
     def _remember(self, payload: bytes) -> None:
         """Without a journal: only what the run says of itself is kept, not its rows."""
-        self._state = fold(self._state, [codec.decode(payload)]).state
+        with self.lock:
+            self._state = fold(self._state, [codec.decode(payload)]).state
 
 
 class ChildWriter(Writer):
@@ -102,13 +105,20 @@ class ChildWriter(Writer):
         super().__init__(None)
         self._open = open_journal
         self._hello = hello
+        self._begun = False
         self.append = self._first
 
     def _first(self, payload: bytes) -> None:
-        self.journal = self._open()
-        self.append = self.journal.append if self.journal is not None else self._remember
-        self.append(codec.encode(self._hello))
-        self.append(payload)
+        with self.lock:
+            if self._begun:  # by another thread, while this one waited
+                append = self.append
+            else:
+                self._begun = True
+                self.journal = self._open()
+                append = self.journal.append if self.journal is not None else self._remember
+                append(codec.encode(self._hello))
+                self.append = append
+        append(payload)
 
 
 def tell_odd(odd: Iterable[str]) -> None:

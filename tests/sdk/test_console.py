@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -12,6 +13,25 @@ import besom
 from besom.core import record as rec
 from besom.sdk import console
 from besom.sdk.console import Capture, Screen
+
+
+def test_a_print_never_waits_for_a_row_that_is_being_logged(store: Any) -> None:
+    """Else two threads wait for one another: the row says something on the terminal, the terminal is recorded."""
+    waiting: list[bool] = []
+
+    class Slow:
+        def __str__(self) -> str:
+            other = threading.Thread(target=print, args=("words",), daemon=True)
+            other.start()
+            other.join(5)
+            waiting.append(other.is_alive())
+            return "slow"
+
+    with besom.init() as run:
+        run.log({"a": Slow()}, step=3)
+        run.summary["b"] = Slow()
+    assert waiting and not any(waiting)
+    assert store.rows()[0] == (3, {"a": "slow"})
 
 
 @pytest.mark.parametrize(
