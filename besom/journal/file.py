@@ -202,18 +202,22 @@ class Journal:
     def _claim(self, size: int, stop: int) -> None:
         """More than a copy is to do for the record that ends at `stop`: see that there is room, and wake the keeper."""
         with self._lock:
-            if self._state != "open":
-                if self._state == "forked":
-                    raise JournalForked(f"{self.path} belongs to the process that made it; this is a fork of that one")
-                raise StoreError(f"{self.path} is closed")
+            self._check_open()
             if size > LONGEST:
                 raise StoreError(f"a record has at most {LONGEST} bytes, and this one has {size}")
             if stop > self._limit:
                 self._make_room(stop)
+                self._check_open()  # a signal handler may have closed it meanwhile
                 self._fill_voids()
             self._call_at = self._next_call()
             self._dirty = True  # in this order: `_sync` does both the other way round
         keeper.wake()
+
+    def _check_open(self) -> None:
+        if self._state == "forked":
+            raise JournalForked(f"{self.path} belongs to the process that made it; this is a fork of that one")
+        if self._state != "open":
+            raise StoreError(f"{self.path} is closed")
 
     def _settle(self, start: int, stop: int, payload: bytes, error: BaseException) -> None:
         """`append` failed. What came from outside (Ctrl-C) finds the record finished; else its place is given up."""
@@ -255,7 +259,8 @@ class Journal:
         raise NotImplementedError  # `write(2)` has no limit of its own
 
     def _release(self) -> None:
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1  # a writer that was interrupted by this must not reach another file by the number
+        os.close(fd)
 
     def _orphan(self) -> None:
         """In a forked child: this copy never writes. The parent's lock is its own; closing here does not touch it."""
@@ -314,12 +319,15 @@ class _Mapped(Journal):
     def _grow(self) -> None:
         """From the keeper's thread: reserve, map and fault in the next step. No writer waits, but for the first part."""
         room = self._room
-        with self._growing:
+        if not self._growing.acquire(blocking=False):
+            return  # a writer does it; waiting here, with `_slow` held, would block a handler that closes in its middle
+        try:
             old = room.size
-            try:
-                room.grow(room.step())
-            except OSError:  # `append` asks again when the room is used up, and reports it
-                return
+            room.grow(room.step())
+        except OSError:  # `append` asks again when the room is used up, and reports it
+            return
+        finally:
+            self._growing.release()
         for start in room.pieces(old):
             self._limit = max(self._limit, room.piece(start))
             time.sleep(0)  # lets a writer go on, which would else wait 5 ms for its turn
@@ -352,6 +360,7 @@ class _Mapped(Journal):
             self._room.grow(need)
 
     def _release(self) -> None:
+        self._room.fd = -1
         self._map.close()
         super()._release()
 

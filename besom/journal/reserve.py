@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 PAGE = mmap.PAGESIZE
@@ -108,5 +109,6 @@ class Reserve:
         """Written pages leave the memory of the process; the page cache keeps them."""
         stop = max(position - LEAST, 0) // LEAST * LEAST
         if stop > self._released:
-            self.map.madvise(mmap.MADV_DONTNEED, self._released, stop - self._released)
+            with suppress(OSError):  # memory that is locked (mlockall) stays
+                self.map.madvise(mmap.MADV_DONTNEED, self._released, stop - self._released)
             self._released = stop

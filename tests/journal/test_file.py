@@ -198,6 +198,34 @@ def test_a_disk_that_refuses_to_sync_does_not_stop_the_run(journal, monkeypatch)
     assert steps(journals.read(journal.path)) == [0, 1]
 
 
+def test_a_handler_may_close_while_the_writer_grows_its_file_and_the_keeper_wants_to(tmp_path, monkeypatch):
+    """SIGTERM in the moment in which a writer makes room: the handler closes the journal, which waits for the keeper."""
+    monkeypatch.setattr(reserve, "possible", lambda fd: True)
+    journal = Journal.create(tmp_path, run="r", entity="e", project="p", mapped=True)
+    keeper.remove(journal)
+    keeper_is_in, closed = threading.Event(), threading.Event()
+    tends = threading.Thread(target=lambda: (keeper_is_in.set(), journal.tend(0.0)), daemon=True)
+    grow = journal._room.grow
+
+    def interrupted(step: int) -> None:
+        monkeypatch.setattr(journal._room, "grow", grow)
+        grow(step)
+        tends.start()
+        keeper_is_in.wait(20)
+        tends.join(1)
+        journal.close()
+        closed.set()
+
+    monkeypatch.setattr(journal._room, "grow", interrupted)
+
+    def write() -> None:
+        with pytest.raises(StoreError, match="is closed"):
+            journal.append(row(0, 300_000))
+
+    threading.Thread(target=write, daemon=True).start()
+    assert closed.wait(20), "it hangs"
+
+
 def test_an_idle_writer_touches_its_file(journal):
     keeper.remove(journal)
     os.utime(journal.path, (1, 1))
