@@ -194,6 +194,7 @@ def load(settings: Settings | None = None, **arguments: Any) -> Settings:
     warnings: list[str] = []
     for path in (config_file(), Path("besom.toml")):
         _take_file(path, values, origins, warnings)
+    keys_server = values.get("server") if "api_key" in values else None
     _take_environment(values, origins, warnings)
     given = {name: getattr(settings, name) for name in settings.origins} if settings is not None else {}
     given |= {name: value for name, value in arguments.items() if value is not None}
@@ -204,6 +205,8 @@ def load(settings: Settings | None = None, **arguments: Any) -> Settings:
             warnings.append(_unknown(name, "setting"))
     if settings is not None:
         warnings.extend(settings.warnings)
+    if keys_server and values.get("server") != keys_server and origins["api_key"].startswith("file"):
+        values["api_key"], origins["api_key"] = "", f"left out: it was stored with {keys_server}"
     mode = values.get("mode", "online")
     if mode != "online" and values.get("server"):
         values["server"], origins["server"] = "", f"mode {mode}"

@@ -178,12 +178,18 @@ def test_each_server_has_its_folder(server: str, folder: str) -> None:
     assert server_folder(server) == folder
 
 
-def test_a_key_goes_to_no_other_server(tmp_path: Path) -> None:
+def test_a_key_goes_to_no_other_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "config" / "settings.toml", 'server = "http://mine:8080"\napi_key = "secret"\n')
     assert load().api_key == "secret"
     write(tmp_path / "besom.toml", 'server = "http://theirs:8080"\n')
     assert (load().server, load().api_key) == ("http://theirs:8080", "")
     write(tmp_path / "besom.toml", 'server = "http://mine:8080"\n')
+    assert load().api_key == "secret"
+    assert load(server="http://theirs:8080").api_key == load(Settings(server="http://theirs:8080")).api_key == ""
+    monkeypatch.setenv("BESOM_SERVER", "http://theirs:8080")
+    assert (load().server, load().api_key) == ("http://theirs:8080", "")
+    assert load(api_key="given").api_key == "given", "a key that is named beside another server is meant for it"
+    monkeypatch.setenv("BESOM_SERVER", "http://mine:8080/")
     assert load().api_key == "secret"
 
 
