@@ -6,14 +6,18 @@ they are and the next besom command carries them. Never blocks, never raises.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from besom.sdk import notice
 from besom.settings import BY_NAME, Settings
 
 _OF_THE_RUN = ("name", "notes", "tags", "group", "job_type", "run_id", "resume", "sweep_id", "sweep_params", "attempt")
+_started: list[Any] = []
+"""Carriers that were started here and may still run; `Any`, because most scripts never load `subprocess`."""
 
 
 def needed(settings: Settings) -> bool:
@@ -24,6 +28,10 @@ def needed(settings: Settings) -> bool:
 def start(settings: Settings) -> None:
     """Start the carrier, detached from this process, its terminal and its group."""
     import subprocess
+
+    for process in list(_started):
+        if process.poll() is not None:  # asked, it leaves no zombie behind: an agent begins thousands of runs
+            _started.remove(process)
 
     if not sys.executable:
         return  # embedded in another program: there is no Python to start
@@ -42,7 +50,15 @@ def start(settings: Settings) -> None:
     except (OSError, ValueError) as error:
         notice.warn(f"the carrier of journals could not be started ({error}); `besom deliver` carries them later")
         return
-    process.returncode = 0  # it outlives us on purpose; Python would warn of a child left running
+    if not _started:
+        atexit.register(_let_go)
+    _started.append(process)
+
+
+def _let_go() -> None:
+    """They outlive us on purpose; Python would warn of children left running."""
+    for process in _started:
+        process.returncode = 0
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import besom
@@ -109,6 +110,22 @@ def test_the_carrier_is_started_apart_from_the_training(
     words = note.read_text().split()
     assert words[:3] == ["-m", "besom", "deliver"]
     assert words[3] == words[4] != str(os.getsid(0)), "a session of its own: it survives the terminal and the job"
+
+
+def test_carriers_that_left_at_once_are_no_zombies(store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An agent that runs a function begins thousands of runs in one process, each with a carrier."""
+    (tmp_path / "python").write_text("#!/bin/sh\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    settings = Settings(dir=store.folder, server="http://127.0.0.1:9")
+    before = {child.pid for child in psutil.Process().children()}
+    deadline = time.monotonic() + 20
+    for _ in range(5):
+        carrier.start(settings)
+    while (left := {child.pid for child in psutil.Process().children()} - before) and len(left) > 1:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+        carrier.start(settings)
 
 
 @pytest.mark.parametrize("python", ["/nonexistent/python", ""])
