@@ -25,7 +25,7 @@ from common import ENVIRONMENTS, HERE, ROOT, environment, table, version, write_
 from trackers import PACKAGES
 
 FLOOR = "orjson+write"
-SLOW = ("mlflow", "wandb offline", "tensorboardX")
+SLOW = ("mlflow", "wandb offline", "tensorboardX", "trackio", "kohakuboard")
 
 
 def run(tracker: str, python: Path | str, case: str, **options: Any) -> dict[str, Any] | None:
