@@ -123,7 +123,7 @@ def _begin(settings: Settings, assigned: Assignment | None, values: dict[str, An
     goes_on = _goes_on(settings, before, run_id)
     disabled = settings.mode == "disabled"
     journal = None if disabled else open_journal(settings.journals, run_id, entity, project)
-    writer = Writer(journal, before if goes_on else None)
+    writer = Writer(journal, before if goes_on else None, disabled=disabled)
     facts = Facts(run_id, entity, project, assigned.sweep if assigned else "", bool(goes_on and before), begun)
     run = Run(facts, writer, settings, before.last_step + 1 if goes_on and before else 0)
     run.begin(_fields(settings, assigned, before), _meta(settings), assigned.attempt if assigned else None)

@@ -337,6 +337,7 @@ class Run(Identity):
         self._writer = ChildWriter(
             (lambda: None) if self.disabled else (lambda: open_journal(where, facts.id, facts.entity, facts.project)),
             hello,
+            disabled=self.disabled,
         )
         self._lock = threading.RLock()
         self._closers = []

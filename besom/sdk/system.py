@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 FIRST = 5.0
@@ -25,7 +26,8 @@ class Sampler:
         self._keep = keep
         self._interval = interval
         self._end = threading.Event()
-        threading.Thread(target=self._loop, name="besom-system", daemon=True).start()
+        with suppress(RuntimeError):  # no more threads may be started: no samples, and the run goes on
+            threading.Thread(target=self._loop, name="besom-system", daemon=True).start()
 
     def close(self) -> None:
         """No more samples. Does not wait. Idempotent."""
@@ -37,7 +39,9 @@ class Sampler:
         while not self._end.wait(pause):
             try:
                 source = source or Source()
-                self._keep(time.time(), source.sample())
+                figures = source.sample()
+                if not self._end.is_set():  # a tool that took its time: the run has ended
+                    self._keep(time.time(), figures)
             except Exception:  # a container without /proc, a driver that hangs: no sample, and the run goes on
                 return
             pause = self._interval

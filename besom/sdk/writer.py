@@ -23,6 +23,7 @@ from besom.sdk import notice
 
 FULL = "the disk is full"
 CLOSED = "the run had finished"
+NOWHERE = "no journal could be made"
 
 
 class Writer:
@@ -31,12 +32,13 @@ class Writer:
     Nothing that may print runs under `lock`: a print of another thread is recorded, and would wait for it.
     """
 
-    def __init__(self, journal: Journal | None, state: RunState | None = None) -> None:
+    def __init__(self, journal: Journal | None, state: RunState | None = None, *, disabled: bool = False) -> None:
         self.lock = threading.RLock()
         self.journal = journal
         self.dropped: dict[str, int] = {}
         """Reason -> number of records that could not be kept: exact."""
         self.append: Callable[[bytes], object] = journal.append if journal is not None else self._remember
+        self._disabled = disabled
         self._state = state or RunState()
         self._folded = 0
 
@@ -93,6 +95,8 @@ class Writer:
         """Without a journal: only what the run says of itself is kept, not its rows."""
         with self.lock:
             self._state = fold(self._state, [codec.decode(payload)]).state
+            if not self._disabled:
+                self.dropped[NOWHERE] = self.dropped.get(NOWHERE, 0) + 1
 
 
 class ChildWriter(Writer):
@@ -101,8 +105,8 @@ class ChildWriter(Writer):
     The child's stream never begins and never ends the run: it starts with a Run record that is no start.
     """
 
-    def __init__(self, open_journal: Callable[[], Journal | None], hello: rec.Run) -> None:
-        super().__init__(None)
+    def __init__(self, open_journal: Callable[[], Journal | None], hello: rec.Run, *, disabled: bool) -> None:
+        super().__init__(None, disabled=disabled)
         self._open = open_journal
         self._hello = hello
         self._begun = False

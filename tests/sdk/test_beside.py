@@ -64,6 +64,37 @@ def test_a_machine_that_cannot_be_read_gives_no_samples(monkeypatch: pytest.Monk
     sampler.close()
 
 
+def test_a_sample_that_comes_after_the_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nvidia-smi` takes a second; a run that ends meanwhile would tell of a record that was lost."""
+    asked, ended = threading.Event(), threading.Event()
+    kept: list[float] = []
+
+    class Slow:
+        def sample(self) -> dict[str, float]:
+            asked.set()
+            assert ended.wait(20)
+            return {"cpu": 1.0}
+
+    monkeypatch.setattr(system, "Source", Slow)
+    sampler = Sampler(lambda at, data: kept.append(at), 0.001)
+    thread = next(thread for thread in threading.enumerate() if thread.name == "besom-system")
+    assert asked.wait(20)
+    sampler.close()
+    ended.set()
+    thread.join(20)
+    assert kept == [] and not thread.is_alive()
+
+
+def test_where_no_thread_can_be_started_the_run_goes_on(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with besom.init() as run:
+        run.log({"a": 1})
+    assert store.rows() == [(0, {"a": 1})]
+
+
 def test_gpus_are_read_from_the_tool(tmp_path: Path) -> None:
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho '17, 3, 41, 55.2, 1024'\necho '0, 0, [N/A], 10, 3'\n")

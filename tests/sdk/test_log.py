@@ -178,8 +178,12 @@ def test_a_store_that_cannot_be_made_does_not_stop_a_training(
     run.log({"loss": 0.5})
     assert run.summary["loss"] == 0.5
     assert run.config.lr == 1
+    lost = sum(run.dropped.values())
+    run.log({"loss": 0.25})
+    assert sum(run.dropped.values()) == lost + 1
     run.finish()
-    assert "NOTHING OF THIS RUN IS RECORDED" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "NOTHING OF THIS RUN IS RECORDED" in told and "no journal could be made)" in told
 
 
 def test_threads_lose_nothing_and_share_no_step(store: Any) -> None:
