@@ -135,6 +135,15 @@ def test_what_scripts_use_and_we_lack_is_taken(capsys: pytest.CaptureFixture[str
     assert all(told.count(f"{name} is not in besom yet") == 1 for name in ("plot", "watch", "setup"))
 
 
+def test_a_script_may_choose_an_id_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    face: Any = besom
+    ids = {face.util.generate_id() for _ in range(10)} | {face.util.generate_id(length=12)}
+    assert len(ids) == 11 and all(id.isalnum() and len(id) in (8, 12) for id in ids)
+    assert capsys.readouterr().err == ""
+    face.util.image_id_from_k8s()
+    assert "util.image_id_from_k8s is not in besom yet" in capsys.readouterr().err
+
+
 def test_names_can_be_imported() -> None:
     namespace: dict[str, Any] = {}
     exec("from besom import *", namespace)  # noqa: S102

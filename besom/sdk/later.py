@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from besom.core.names import new_id
 from besom.sdk import notice
 
 NAMES = frozenset(
@@ -62,7 +63,22 @@ class Later:
         return stand_in(self._name)
 
 
+class _Util(StandIn):
+    """``id=wandb.util.generate_id()`` is how scripts choose an id that they can resume."""
+
+    @staticmethod
+    def generate_id(length: int = 8) -> str:
+        return new_id(length)
+
+    def __getattr__(self, name: str) -> StandIn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return stand_in(f"util.{name}")
+
+
 def stand_in(name: str) -> StandIn:
     """What stands for a name of `NAMES`; says so once."""
+    if name == "util":
+        return _Util(name)
     notice.warn(f"{name} is not in besom yet; it is accepted and does nothing", f"later {name}")
     return StandIn(name)

@@ -34,7 +34,8 @@ def collect(*, git: bool = True, host: str = "") -> dict[str, Any]:
     rank = next((os.environ[name] for name in _RANKS if os.environ.get(name)), None)
     meta |= {"rank": rank, "slurm_job": os.environ.get("SLURM_JOB_ID")}
     if git:
-        meta |= commit(Path(program() or ".").absolute().parent) or commit(Path(_cwd() or "."))
+        cwd, script = Path(_cwd()), program()
+        meta |= (commit((cwd / script).parent) if script else {}) or commit(cwd)
     return {name: value for name, value in meta.items() if value not in (None, "")}
 
 

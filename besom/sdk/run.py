@@ -137,7 +137,7 @@ class Run(Identity):
             at = int(step)
             if at != step:
                 notice.warn(f"a step is a whole number; {step!r} is kept as {at}", "step fraction")
-        except (TypeError, ValueError, OverflowError):
+        except Exception:  # a tensor of two elements raises what its library likes
             at = -1
         if not 0 <= at < _LARGEST_STEP:
             notice.warn(
@@ -217,7 +217,11 @@ class Run(Identity):
             notice.warn(f"an alert's level is {', '.join(list(AlertLevel))}, not {level!r}; it is sent as INFO")
             word = "INFO"
         wait = wait_duration.total_seconds() if isinstance(wait_duration, timedelta) else wait_duration
-        seconds = WAIT if wait is None else max(0.0, float(wait))
+        try:
+            seconds = WAIT if wait is None else max(0.0, float(wait))
+        except (TypeError, ValueError):
+            notice.warn(f"wait_duration is seconds or a timedelta, not {wait!r}; it is {WAIT:g} s")
+            seconds = WAIT
         self._write(rec.Alert(now(), str(title), str(text), word, seconds))
 
     def mark_preempting(self) -> None:

@@ -299,6 +299,25 @@ def test_a_store_given_in_the_script_is_part_of_the_line(
     assert f"BESOM_DIR='{tmp_path}/my runs' besom run mine" in capsys.readouterr().err
 
 
+def test_a_notebook_is_of_the_repository_of_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, commit in (("outer", "1" * 40), ("outer/inner", "2" * 40)):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / ".git" / "HEAD").write_text(f"{commit}\n")
+    monkeypatch.chdir(tmp_path / "outer" / "inner")
+    monkeypatch.setattr(provenance, "program", lambda: "")
+    assert provenance.collect()["git_commit"] == "2" * 40
+    monkeypatch.setattr(provenance, "program", lambda: "-m train")
+    assert provenance.collect()["git_commit"] == "2" * 40
+
+
+def test_a_folder_that_was_removed_does_not_stop_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setattr(provenance, "program", lambda: "")
+    assert "cwd" not in provenance.collect()
+
+
 def test_where_a_run_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git = tmp_path / "repo" / ".git"
     (git / "refs" / "heads").mkdir(parents=True)

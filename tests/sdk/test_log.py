@@ -110,7 +110,14 @@ def test_an_unknown_object_is_kept_as_text_with_one_warning(store: Any, capsys: 
     assert capsys.readouterr().err.count('"x" holds a value of a type that is not known') == 1
 
 
-@pytest.mark.parametrize("step", [-1, "five", None.__class__, float("nan"), float("inf"), 1 << 80])
+class Tensor:
+    """Of two elements: it cannot be an integer, and says so in its library's way."""
+
+    def __int__(self) -> int:
+        raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
+
+
+@pytest.mark.parametrize("step", [-1, "five", None.__class__, float("nan"), float("inf"), 1 << 80, Tensor()])
 def test_a_step_that_is_none_keeps_the_row(store: Any, capsys: pytest.CaptureFixture[str], step: Any) -> None:
     with besom.init() as run:
         run.log({"a": 1})
@@ -264,6 +271,7 @@ def test_a_defined_metric_can_be_the_axis_of_others(store: Any) -> None:
         ({}, "INFO", 60.0),
         ({"level": besom.AlertLevel.ERROR, "wait_duration": 300}, "ERROR", 300.0),
         ({"level": "warning"}, "WARN", 60.0),
+        ({"wait_duration": "5 minutes"}, "INFO", 60.0),
         ({"level": "loud", "wait_duration": __import__("datetime").timedelta(minutes=2)}, "INFO", 120.0),
     ],
 )
