@@ -72,11 +72,12 @@ def name(key: Any) -> str:
     """A key of a map as text; a lone surrogate is escaped, because a name must be printable everywhere."""
     if isinstance(key, enum.Enum):
         key = key.value
-    text = str.__str__(key) if isinstance(key, str) else _text(key)
+    text = str.__str__(key) if isinstance(key, str) else as_text(key)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """`value` as text, whatever its own `__str__` does."""
     try:
         return str(value)
     except Exception:  # a user's __str__ may raise anything; a log call may not
@@ -107,6 +108,12 @@ class _Plain:
         self.tags = tags
 
     def value(self, value: Any, key: str, above: tuple[int, ...]) -> Any:
+        try:
+            return self.known(value, key, above)
+        except Exception:  # a foreign object may raise at any touch (a closed file, a deleted buffer); the row is kept
+            return self.text(value, key)
+
+    def known(self, value: Any, key: str, above: tuple[int, ...]) -> Any:
         if value is None or value is True or value is False:
             return value
         if isinstance(value, enum.Enum):
@@ -179,7 +186,7 @@ class _Plain:
 
     def text(self, value: Any, key: str) -> Any:
         self.odd.append(key)
-        return _string(_text(value)) if self.tags else _text(value)
+        return _string(as_text(value)) if self.tags else as_text(value)
 
 
 def _acyclic(value: Mapping[Any, Any], above: set[int]) -> dict[Any, Any]:

@@ -17,6 +17,7 @@ from besom.core import record as rec
 from besom.core.batch import Batch
 from besom.core.errors import BesomError, JournalFull
 from besom.core.fold import RunState, fold
+from besom.core.plain import as_text
 from besom.journal import file as journals
 from besom.journal.file import Journal
 from besom.sdk import notice
@@ -55,7 +56,7 @@ class Writer:
 
     def drop(self, error: Exception) -> None:
         """Count one record that could not be kept because of `error`, and say so the first time."""
-        reason = FULL if isinstance(error, JournalFull) else str(error) or type(error).__name__
+        reason = FULL if isinstance(error, JournalFull) else as_text(error) or type(error).__name__
         with self.lock:
             self.dropped[reason] = self.dropped.get(reason, 0) + 1
         notice.warn(f"not recorded: {reason}. The script goes on; what is lost is counted.", f"drop {reason}")

@@ -148,6 +148,26 @@ def test_a_tensor_that_raises_becomes_text():
     assert odd == ["k"]
 
 
+def test_an_object_that_raises_at_every_touch_does_not_take_its_row_with_it():
+    """A closed file of h5py raises when it is asked for its shape."""
+
+    class Closed:
+        @property
+        def shape(self):
+            raise ValueError("not a dataset (not a dataset)")
+
+        @property
+        def __class__(self):
+            raise RuntimeError("no proxy behind this")
+
+        def __str__(self):
+            raise RuntimeError("closed")
+
+    odd: list[str] = []
+    assert logged({"k": Closed(), "loss": 0.5}, odd) == {"k": "<Closed>", "loss": 0.5}
+    assert odd == ["k"]
+
+
 def test_console_text_with_lone_surrogates_is_kept_readable():
     read = codec.decode(codec.encode(rec.Console(1.5, "out", "a\udcffb")))
     assert read.text == "a\\udcffb"

@@ -141,6 +141,24 @@ def test_what_is_no_dictionary_is_dropped_and_counted(store: Any, capsys: pytest
     assert list(fields["dropped"].values()) == [5]
 
 
+def test_an_error_that_cannot_tell_itself_does_not_reach_the_training(store: Any) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("mute")
+
+    class Odd(dict[str, Any]):
+        def keys(self) -> Any:
+            raise Mute
+
+        items = __iter__ = keys
+
+    run = besom.init()
+    run.log(Odd(a=1), step=2)
+    run.log({"a": 1})
+    run.finish()
+    assert {"a": 1} in [data for _, data in store.rows()]
+
+
 def test_logging_after_the_end_is_counted_and_never_raises(store: Any, capsys: pytest.CaptureFixture[str]) -> None:
     run = besom.init()
     run.log({"a": 1})
