@@ -64,7 +64,7 @@ class Later:
 
 
 class _Util(StandIn):
-    """``id=wandb.util.generate_id()`` is how scripts choose an id that they can resume."""
+    """``id=besom.util.generate_id()`` is how scripts choose an id that they can resume."""
 
     @staticmethod
     def generate_id(length: int = 8) -> str:
