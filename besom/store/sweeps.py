@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from besom.core.errors import NotFound, UsageError
@@ -52,14 +53,13 @@ class Logged:
     count: int
     min: float | None
     max: float | None
-    mean: float | None
     last: float | None
     summary: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial as kept, with what is known of its run.
+    """A trial as kept, with what is known of its run. `params_json`, `info_json`: read when asked for; a sweep may have thousands.
 
     `run_pk`, `run_state`: None before the run has sent its first record. `lost`, `failures`: attempts that ended so.
     """
@@ -67,8 +67,8 @@ class TrialRow:
     number: int
     run: str
     name: str
-    params: dict[str, Any]
-    info: dict[str, Any]
+    params_json: str
+    info_json: str
     state: str
     attempt: int
     lost: int
@@ -81,6 +81,16 @@ class TrialRow:
     run_pk: int | None = None
     run_state: str | None = None
     logged: Logged | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What it tries; a fresh dictionary each time."""
+        return _object(self.params_json)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What its method remembers; a fresh dictionary each time."""
+        return _object(self.info_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,38 +178,20 @@ class SweepStore:
 
     # trials
 
-    def trials(self, sweep: SweepRow, metric: str = "") -> list[TrialRow]:
-        """All trials in order of number, with what each run logged of `metric`."""
+    def trials(self, sweep: SweepRow, metric: str = "", run: str | None = None) -> list[TrialRow]:
+        """All trials (or that of one run) in order of number, with what each run logged of `metric`."""
+        path = sweep.path
+        same = (runs.c.entity == path.entity) & (runs.c.project == path.project) & (runs.c.id == trials.c.run)
         joined = (
-            trials.outerjoin(
-                runs,
-                (runs.c.entity == sweep.path.entity)
-                & (runs.c.project == sweep.path.project)
-                & (runs.c.id == trials.c.run),
-            )
+            trials.outerjoin(runs, same)
             .outerjoin(metrics, (metrics.c.run == runs.c.pk) & (metrics.c.key == metric))
             .outerjoin(values, (values.c.run == runs.c.pk) & (values.c.key == f"summary.{metric}"))
         )
-        query = (
-            sa.select(
-                trials,
-                runs.c.pk.label("run_pk"),
-                runs.c.state.label("run_state"),
-                metrics.c.count,
-                metrics.c.finite,
-                metrics.c.sum,
-                metrics.c.min,
-                metrics.c.max,
-                metrics.c.last,
-                values.c.number.label("summary"),
-                values.c.kind.label("summary_kind"),
-            )
-            .select_from(joined)
-            .where(trials.c.sweep == sweep.pk)
-            .order_by(trials.c.number)
-        )
+        query = sa.select(*_TRIAL).select_from(joined).where(trials.c.sweep == sweep.pk).order_by(trials.c.number)
+        if run is not None:
+            query = query.where(trials.c.run == run)
         with self._db.read() as connection:
-            return [_trial(row) for row in connection.execute(query).mappings()]
+            return [_trial(row) for row in connection.execute(query)]
 
     def logged_keys(self, trial: TrialRow) -> list[str]:
         """Names of all metrics that a trial's run logged, sorted; system metrics left out."""
@@ -212,7 +204,7 @@ class SweepStore:
 
         None when another agent was faster; [] when the sweep takes no trials any more.
         """
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "sweep": sweep, "number": first + i, "run": trial.run, "name": trial.name, "params": json.dumps(trial.params),
                 "info": json.dumps(trial.info), "state": "running", "attempt": 1, "agent": agent, "created": at, "started": at,
@@ -232,8 +224,8 @@ class SweepStore:
         except sa.exc.IntegrityError:
             return None
         return [
-            TrialRow(first + i, t.run, t.name, t.params, t.info, "running", 1, 0, 0, agent, "", at, at, None)
-            for i, t in enumerate(new)
+            TrialRow(first + i, t.run, t.name, row["params"], row["info"], "running", 1, 0, 0, agent, "", at, at, None)
+            for i, (t, row) in enumerate(zip(new, rows, strict=True))
         ]
 
     def reclaim(self, sweep: int, agent: str, trial: TrialRow, at: float) -> TrialRow | None:
@@ -356,33 +348,32 @@ def _sweep(row: Any) -> SweepRow:
     )
 
 
+_TRIAL = (
+    trials.c.number, trials.c.run, trials.c.name, trials.c.params, trials.c.info, trials.c.state, trials.c.attempt,
+    trials.c.lost, trials.c.failures, trials.c.agent, trials.c.reason, trials.c.created, trials.c.started, trials.c.ended,
+    runs.c.pk, runs.c.state.label("run_state"),
+    metrics.c.count, metrics.c.min, metrics.c.max, metrics.c.sum, metrics.c.finite, metrics.c.last,
+    values.c.number.label("summary"), values.c.kind,
+)  # fmt: skip
+"""The columns of TrialRow in order, then those of Logged."""
+
+
 def _trial(row: Any) -> TrialRow:
-    summary = row["summary"] if row["summary_kind"] == "number" else None
+    count, low, high, total, finite, last, summary, kind = row[16:]
+    if kind != "number":
+        summary = None
     logged = None
-    if row["count"] is not None:
-        mean = row["sum"] / row["finite"] if row["finite"] else None
-        logged = Logged(row["count"], row["min"], row["max"], mean, row["last"], summary)
+    if count is not None:
+        mean = total / finite if finite and total is not None else None  # inf - inf has none
+        logged = Logged(count, low, high, mean, last, summary)
     elif summary is not None:
         logged = Logged(0, None, None, None, None, summary)
-    kept = (
-        "number",
-        "run",
-        "name",
-        "state",
-        "attempt",
-        "lost",
-        "failures",
-        "agent",
-        "reason",
-        "created",
-        "started",
-        "ended",
-    )
-    return TrialRow(
-        **{name: row[name] for name in kept},
-        params=json.loads(row["params"]),
-        info=json.loads(row["info"]),
-        run_pk=row["run_pk"],
-        run_state=row["run_state"],
-        logged=logged,
-    )
+    return TrialRow(*row[:16], logged)  # type: ignore[call-arg]  # mypy takes the star for any number
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = msgspec.json.decode(text)
+    except msgspec.DecodeError:  # NaN and Infinity, as Python writes them
+        found = json.loads(text)
+    return found

@@ -130,13 +130,13 @@ class Controller:
         sweep = self.store.by_pk(row.sweep)
         for done in beat.done:
             self._end(sweep, agent, done)
-        self._reap(sweep, except_for=agent)
-        trials = self._judge(sweep)
-        sweep = self.store.by_pk(sweep.pk)
+        trials = self._reaped(sweep, except_for=agent)
+        if self._judge(sweep, trials):
+            sweep = self.store.by_pk(sweep.pk)
         commands = self._steer(sweep, agent, beat, trials)
         if beat.want and sweep.state in OPEN and not any(c.type == "run" for c in commands):
-            commands += self._claim(sweep, agent, beat.want)
-            sweep, trials = self.store.by_pk(sweep.pk), self._trials(sweep)
+            commands += self._claim(sweep, agent, beat.want, trials)
+            sweep = self.store.by_pk(sweep.pk)
         if sweep.state in ("finished", "canceled"):
             commands.append(Command("exit", reason=f"the sweep is {sweep.state}: {sweep.reason}"))
         best = best_of(sweep, trials)
@@ -148,13 +148,14 @@ class Controller:
 
     def _end(self, sweep: SweepRow, agent: str, done: Done) -> None:
         """Write down how an attempt ended, and whether it is tried again."""
-        trial = next((t for t in self._trials(sweep) if t.run == done.run), None)
+        trial = self._trial(sweep, done.run)
         if trial is None or (trial.agent, trial.attempt, trial.state) != (agent, done.attempt, "running"):
             return
         reason = trial.reason or done.reason
         self._close_run(sweep, trial, done, reason)
         state = done.state if done.state in RUN_STATES else "crashed"
-        if state in ("failed", "crashed") and self._run_state(sweep, trial) == rec.PREEMPTED:
+        closed = self._trial(sweep, done.run)
+        if state in ("failed", "crashed") and closed is not None and closed.run_state == rec.PREEMPTED:
             state = "preempted"
         if state == "preempted":
             self._give_back(sweep, trial, reason)
@@ -183,19 +184,19 @@ class Controller:
         batch = Batch(0, len(records), tuple(range(len(records))), tuple(records))
         self._append(RunPath(sweep.path.entity, sweep.path.project, trial.run), f"agent.{trial.attempt}", batch)
 
-    def _run_state(self, sweep: SweepRow, trial: TrialRow) -> str | None:
-        return next((t.run_state for t in self._trials(sweep) if t.number == trial.number), None)
-
     def _give_back(self, sweep: SweepRow, trial: TrialRow, reason: str) -> None:
         """An attempt that ended through no fault of the trial: tried again a few times, then crashed."""
         again = trial.lost < MOST_LOST and sweep.state != "canceled"
         self.store.end(sweep.pk, trial, "pending" if again else "crashed", reason, self._clock(), lost=1)
 
-    def _reap(self, sweep: SweepRow, except_for: str = "") -> None:
-        """Give back the trials of agents that are gone: no heartbeat within the lease, or on this machine no such process."""
-        held = [t for t in self._trials(sweep) if t.state == "running" and t.agent != except_for]
+    def _reaped(self, sweep: SweepRow, except_for: str = "") -> list[TrialRow]:
+        """The sweep's trials, once those are given back whose agent is gone: no heartbeat within the lease, or on this
+        machine no such process."""
+        trials = self._trials(sweep)
+        held = [t for t in trials if t.state == "running" and t.agent != except_for]
         if not held:
-            return
+            return trials
+        lost = False
         agents = self.store.agents(sweep.pk)
         for trial in held:
             agent = agents.get(trial.agent)
@@ -204,24 +205,27 @@ class Controller:
             if agent is not None and agent.left is None:
                 self.store.lose(agent.id, self._clock())
             self._give_back(sweep, trial, "its agent was lost")
+            lost = True
+        return self._trials(sweep) if lost else trials
 
     def _gone(self, agent: AgentRow) -> bool:
         if agent.left is not None or self._clock() - agent.seen > LEASE:
             return True
         return agent.host == self._machine and not _lives(agent.pid)
 
-    def _judge(self, sweep: SweepRow) -> list[TrialRow]:
-        """End the sweep when it has reached its target or its budget; warn when its metric never comes. Returns its trials."""
-        trials = self._trials(sweep)
+    def _judge(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> bool:
+        """End the sweep when it has reached its target or its budget; warn when its metric never comes. True: it changed."""
         if sweep.state not in OPEN:
-            return trials
-        self._warn_unlogged(sweep, trials)
+            return False
+        warned = self._warn_unlogged(sweep, trials)
         best = best_of(sweep, trials)
         if best and target_reached(sweep, best[1]):
             self._finish(sweep, f"run {best[0].run} reached the target with {best[1]:.6g}")
         elif len(trials) >= (budget_of(sweep.config) or len(trials) + 1) and ended(trials) == len(trials):
             self._finish(sweep, self._why_full(sweep, trials))
-        return trials
+        else:
+            return warned
+        return True
 
     def _why_full(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> str:
         size = search.size(sweep.config)
@@ -229,19 +233,19 @@ class Controller:
             return f"all {size} points were tried"
         return f"run_cap of {sweep.config.get('run_cap')} runs is reached"
 
-    def _warn_unlogged(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> None:
+    def _warn_unlogged(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> bool:
         """Say so, once, when the first trial that finished has no value of the metric."""
         metric = metric_of(sweep.config)[0]
         if not metric or any(trial.logged for trial in trials):
-            return
+            return False
         first = next((t for t in trials if t.state == "finished"), None)
         start = f'the metric "{metric}" was never logged'
         if first is None or any(text.startswith(start) for text in sweep.warnings):
-            return
+            return False
         keys = self.store.logged_keys(first)
         told = f"which logged {', '.join(keys[:10])}" if keys else "which logged nothing"
         text = f"{start} by run {first.run}, {told}.{did_you_mean(metric, keys)}"
-        self.store.update(sweep.pk, warnings=[*sweep.warnings, text])
+        return self.store.update(sweep.pk, warnings=[*sweep.warnings, text])
 
     def _finish(self, sweep: SweepRow, reason: str) -> None:
         if self.store.update(sweep.pk, only_from=OPEN, state="finished", reason=reason):
@@ -281,15 +285,15 @@ class Controller:
                 found.append(search.Stop(stop.id, stop.rule, reason))
         return found
 
-    def _claim(self, sweep: SweepRow, agent: str, want: int) -> list[Command]:
-        """Up to `want` trials for this agent: first what was given back, then new suggestions."""
+    def _claim(self, sweep: SweepRow, agent: str, want: int, trials: Sequence[TrialRow]) -> list[Command]:
+        """Up to `want` trials for this agent: first what was given back, then new suggestions. The loser of a race looks again."""
         while True:
-            trials = self._trials(sweep)
             back = [t for t in trials if t.state == "pending"]
             if back:
                 got = [t for t in (self.store.reclaim(sweep.pk, agent, t, self._clock()) for t in back[:want]) if t]
                 if got or self.store.by_pk(sweep.pk).state not in OPEN:
                     return [_run(t) for t in got]
+                trials = self._trials(sweep)
                 continue
             cap = sweep.config.get("run_cap")
             room = want if cap is None else min(want, cap - len(trials))
@@ -304,11 +308,15 @@ class Controller:
             claimed = self.store.claim(sweep.pk, agent, first, new, self._clock())
             if claimed is not None:
                 return [_run(t) for t in claimed]
+            trials = self._trials(sweep)
 
     # What the steps read
 
     def _trials(self, sweep: SweepRow) -> list[TrialRow]:
         return self.store.trials(sweep, metric_of(sweep.config)[0])
+
+    def _trial(self, sweep: SweepRow, run: str) -> TrialRow | None:
+        return next(iter(self.store.trials(sweep, run=run)), None)
 
     def _for_search(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> list[search.Trial]:
         metric = metric_of(sweep.config)[0]
@@ -332,9 +340,9 @@ class Controller:
         return [*values, logged.summary]
 
     def _view(self, sweep: SweepRow, *, whole: bool = True) -> SweepView:
-        self._reap(sweep)
+        trials = self._reaped(sweep)
         here = sum(not self._gone(agent) for agent in self.store.agents(sweep.pk).values())
-        return sweep_view(sweep, self._trials(sweep), here, whole=whole)
+        return sweep_view(sweep, trials, here, whole=whole)
 
 
 def _run(trial: TrialRow) -> Command:
