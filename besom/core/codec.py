@@ -10,7 +10,7 @@ Laws (tests/core/test_codec.py): ``encode`` never raises; ``decode(encode(r)) ==
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -29,20 +29,7 @@ _fast = quick = _encoder.encode
 record in between. Raises whatever it likes where the values need the slow path of `encode_history`."""
 
 HISTORY: int = 2
-_KINDS: tuple[type, ...] = (
-    rec.Run,
-    rec.Config,
-    rec.History,
-    rec.Summary,
-    rec.Define,
-    rec.Stats,
-    rec.Console,
-    rec.File,
-    rec.Artifact,
-    rec.Alert,
-    rec.Preempt,
-    rec.Exit,
-)
+_KINDS: tuple[type, ...] = get_args(Record)
 _MAPS: dict[type, str] = {
     rec.Run: "meta",
     rec.Config: "update",

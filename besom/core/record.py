@@ -13,16 +13,9 @@ from typing import Any
 
 import msgspec
 
-RUNNING, FINISHED, FAILED, CRASHED, KILLED, PREEMPTED = (
-    "running",
-    "finished",
-    "failed",
-    "crashed",
-    "killed",
-    "preempted",
-)
-STATES = (RUNNING, FINISHED, FAILED, CRASHED, KILLED, PREEMPTED)
-ENDED = (FINISHED, FAILED, CRASHED, KILLED, PREEMPTED)
+STATES = ("running", "finished", "failed", "crashed", "killed", "preempted")
+RUNNING, FINISHED, FAILED, CRASHED, KILLED, PREEMPTED = STATES
+ENDED = STATES[1:]
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True, tag_field="record"):
@@ -154,3 +147,4 @@ class Exit(_Record, frozen=True, array_like=True, tag=11):
 
 
 Record = Run | Config | History | Summary | Define | Stats | Console | File | Artifact | Alert | Preempt | Exit
+"""All kinds, in the order of their tags."""
