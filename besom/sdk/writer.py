@@ -8,7 +8,6 @@ writing does no work for reading. Knows files only through `besom.journal`, and 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -163,11 +162,6 @@ def earlier(folder: Path, run: str) -> RunState | None:
                 break
             state, start = fold(state, batch.records).state, batch.end
     return state if found else None
-
-
-def now() -> float:
-    """Seconds since the epoch."""
-    return time.time()
 
 
 def _refuse(payload: bytes) -> None:
