@@ -352,22 +352,21 @@ _TRIAL = (
     trials.c.number, trials.c.run, trials.c.name, trials.c.params, trials.c.info, trials.c.state, trials.c.attempt,
     trials.c.lost, trials.c.failures, trials.c.agent, trials.c.reason, trials.c.created, trials.c.started, trials.c.ended,
     runs.c.pk, runs.c.state.label("run_state"),
-    metrics.c.count, metrics.c.min, metrics.c.max, metrics.c.sum, metrics.c.finite, metrics.c.last,
+    metrics.c.count, metrics.c.min, metrics.c.max, metrics.c.last,
     values.c.number.label("summary"), values.c.kind,
 )  # fmt: skip
 """The columns of TrialRow in order, then those of Logged."""
 
 
 def _trial(row: Any) -> TrialRow:
-    count, low, high, total, finite, last, summary, kind = row[16:]
+    count, low, high, last, summary, kind = row[16:]
     if kind != "number":
         summary = None
     logged = None
     if count is not None:
-        mean = total / finite if finite and total is not None else None  # inf - inf has none
-        logged = Logged(count, low, high, mean, last, summary)
+        logged = Logged(count, low, high, last, summary)
     elif summary is not None:
-        logged = Logged(0, None, None, None, None, summary)
+        logged = Logged(0, None, None, None, summary)
     return TrialRow(*row[:16], logged)  # type: ignore[call-arg]  # mypy takes the star for any number
 
 

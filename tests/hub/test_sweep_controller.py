@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -293,6 +294,15 @@ def test_hyperband_ends_the_worse_half_and_says_why(world: World) -> None:
     view = world.look(sweep).trials[1]
     assert view.state == "stopped" and view.reason.startswith("hyperband: ")
     assert world.hub.run(RunPath("ann", "dkt", second.run)).state == "killed"
+
+
+def test_a_metric_that_went_to_both_infinities_does_not_stop_the_sweep(world: World) -> None:
+    sweep = world.sweep()
+    agent = world.agent(sweep)
+    trial = agent.take()
+    world.logs(trial.run, math.inf, -math.inf, 0.5, end=True)
+    assert kinds(agent.end(trial, want=1)) == ["run"]
+    assert world.look(sweep).trials[0].value == -math.inf
 
 
 def test_pause_resume_stop_cancel(world: World) -> None:
