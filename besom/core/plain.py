@@ -52,6 +52,14 @@ def scalar(value: Any) -> Any:
     raise TypeError(f"{kind.__name__} is not a number")
 
 
+def as_float(value: float) -> float:
+    """The nearest float64; Inf beyond its range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def plain(value: Any, odd: list[str] | None = None, key: str = "") -> Any:
     """`value` as data that msgpack can carry, at most DEPTH levels deep. Keys of what became text are added to `odd`."""
     return _Plain([] if odd is None else odd).value(value, key, ())

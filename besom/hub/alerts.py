@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from besom.core import record as rec
 from besom.core.errors import UsageError, did_you_mean
 from besom.core.fold import RunState
+from besom.core.plain import as_float
 from besom.core.wire import Alerts, AlertView, Channel, SweepView
 from besom.hub import notify
 from besom.hub.ingest import Appended
 from besom.store.alerts import FAILED, SENT, WAITING, AlertRow, AlertStore, ChannelRow, NewAlert
 from besom.store.database import Database
-from besom.store.meta import as_float
 from besom.store.sweeps import SweepRow
 
 KINDS = ("slack",)

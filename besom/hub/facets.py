@@ -16,12 +16,13 @@ import numpy as np
 import sqlalchemy as sa
 
 from besom.core.errors import UsageError
+from besom.core.plain import as_float
 from besom.core.wire import Groups, GroupView, Keys, KeyView
 from besom.hub.filter import Key, find
 from besom.hub.where import Condition, ProjectKeys, matching
 from besom.store import schema as t
 from besom.store.database import Database
-from besom.store.meta import FIELDS, as_float, batches, safe
+from besom.store.meta import FIELDS, batches, safe
 from besom.store.series import SqlSeries
 
 BINS, VALUES = 24, 50

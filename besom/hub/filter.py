@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from besom.core.errors import FilterError, did_you_mean
-from besom.store.meta import EXACT, FIELDS, TEXT_FIELDS, TIME_FIELDS, Value, as_float, safe
+from besom.core.plain import as_float
+from besom.store.meta import EXACT, FIELDS, TEXT_FIELDS, TIME_FIELDS, Value, safe
 from besom.store.meta import TEXT as INDEXED
 from besom.store.regex import PatternError, compiled, search
 

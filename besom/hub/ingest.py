@@ -80,11 +80,17 @@ class Ingest:
 
     def append(self, deliveries: Sequence[Delivery]) -> list[int]:
         """Keep what the deliveries add, in order, in one transaction. Returns the position of each one's stream, which lies
-        below the batch's start where that left a gap (then nothing of that batch is kept)."""
+        below the batch's start where that left a gap (then nothing of that batch is kept). Raises UsageError for records that
+        cannot be kept."""
         for path in {d.path for d in deliveries}:
             for part, what in zip(path, ("entity", "project", "run id"), strict=True):
                 check_id(part, what)
-        return self._db.write(lambda c: self.append_in(c, deliveries)) if deliveries else []
+        try:
+            return self._db.write(lambda c: self.append_in(c, deliveries)) if deliveries else []
+        except (OverflowError, ValueError, TypeError, sa.exc.IntegrityError) as error:
+            # What our sdk never writes (a step of 2**70, a time that is NaN): wrong for ever, so nobody may try it again.
+            runs = ", ".join(sorted({d.path.id for d in deliveries})[:3])
+            raise UsageError(f"a record of {runs} cannot be kept: {error}") from error
 
     def append_in(self, c: sa.Connection, deliveries: Sequence[Delivery]) -> list[int]:
         """`append` inside a write transaction of the caller."""

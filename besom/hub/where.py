@@ -13,11 +13,14 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from besom.core.errors import FilterError
+from besom.core.plain import as_float
 from besom.hub.filter import ORDER, And, Compare, In, IsSet, Key, Literal, Node, Not, Or, find, parse, resolve
-from besom.store.meta import EXACT, TEXT, as_float, batches, safe
+from besom.store.meta import EXACT, TEXT, batches, safe
 from besom.store.schema import metrics, runs, values
 
 Condition = sa.ColumnElement[bool]
+SORTS = 8
+"""Most keys of a sort: SQLite 3.40 crashes, and the process with it, when more than 63 terms order joined tables."""
 
 
 class ProjectKeys:
@@ -147,7 +150,12 @@ def sorted_by(c: sa.Connection, entity: str, project: str, sort: str, query: sa.
     stand before texts; then the newest first. Raises FilterError for a key that no run has."""
     names = ProjectKeys(c, entity, project)
     order: list[Any] = []
-    for at, item in _items(sort):
+    items = _items(sort)
+    if len(items) > SORTS:
+        raise FilterError(
+            f"runs are sorted by at most {SORTS} keys, and these are {len(items)}", position=items[SORTS][0]
+        )
+    for at, item in items:
         down = item.startswith("-")
         key = find(Key(item.lstrip("+-"), at + down), names)
         columns, query = _sort_columns(key, query)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from besom.core.errors import NotFound
 from besom.store.database import Database
+from besom.store.meta import safe
 from besom.store.schema import alerts, channels, runs, sweeps
 
 WAITING, SENT, FAILED, NO_CHANNEL, QUIET = "waiting", "sent", "failed", "no channel", "quiet"
@@ -82,6 +83,7 @@ class AlertStore:
     def add(self, connection: sa.Connection, new: NewAlert, now: float) -> None:
         """Keep an alert inside the caller's write transaction. A key that is there already changes nothing but `replaces`."""
         c = alerts.c
+        new = replace(new, title=safe(new.title), text=safe(new.text), level=safe(new.level))
         state, reason = QUIET if new.quiet else WAITING, new.quiet
         if not new.quiet and new.wait > 0 and self._told(connection, new):
             state, reason = QUIET, f"the same title was sent less than {new.wait:g} s before"

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from besom.core.codec import dump, load
 from besom.core.fold import Metric, RunState
 from besom.core.names import RunPath, flatten
-from besom.core.plain import untag
+from besom.core.plain import as_float, untag
 from besom.core.record import Console
 from besom.core.wire import Line
 from besom.store import schema as t
@@ -95,14 +95,6 @@ def typed(value: Any) -> Value | None:
     if isinstance(value, str):
         return Value("string", None, safe(value[:TEXT]))
     return Value("list", None, safe(json.dumps(value, default=repr, separators=(",", ":"))[:TEXT]))
-
-
-def as_float(value: int) -> float:
-    """The nearest float64; Inf beyond its range."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def indexed(state: RunState) -> Iterator[tuple[str, Value]]:

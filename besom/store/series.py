@@ -19,6 +19,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 
 from besom.core.codec import dump, load
+from besom.core.plain import as_float
 from besom.store import schema as t
 from besom.store.chunk import (
     CHUNK,
@@ -31,7 +32,7 @@ from besom.store.chunk import (
     unpack_ints,
     unpack_times,
 )
-from besom.store.meta import EXACT, as_float, batches, safe
+from besom.store.meta import EXACT, batches, safe
 from besom.store.ports import Aggregate, Extension, Points, Thing
 
 Heads = npt.NDArray[Any]

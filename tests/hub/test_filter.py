@@ -182,6 +182,15 @@ def test_a_wrong_sort_key_says_where(zoo: Any, sort: str, position: int) -> None
     assert caught.value.position == position
 
 
+def test_a_sort_has_few_keys(lab: Any) -> None:
+    """SQLite 3.40 dies, and a server with it, of sixteen; besom says no before."""
+    lab.add("r", {f"k{i}": i for i in range(16)})
+    assert lab.ids("", ",".join(f"k{i}" for i in range(8))) == ["r"]
+    with pytest.raises(FilterError, match="at most 8 keys") as caught:
+        lab.runs("", ",".join(f"k{i}" for i in range(16)))
+    assert caught.value.position == len("k0,k1,k2,k3,k4,k5,k6,k7,")
+
+
 def test_pages_cover_all_runs_once(lab: Any) -> None:
     for i in range(7):
         lab.add(f"r{i}", {"same": 1})

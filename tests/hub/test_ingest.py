@@ -215,3 +215,29 @@ def test_a_nan_at_the_end_is_the_last_value_but_not_the_best(lab: Any) -> None:
     assert (stat.min, stat.best, stat.mean, stat.count) == (1.0, 1.0, 1.5, 3)
     assert repr(lab.hub.metric_values(lab.path("r"), "loss")) == "[2.0, 1.0, nan]"
     assert lab.hub.metric_values(lab.path("none"), "loss") == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        rec.History(2**70, 1.0, {"loss": 1.0}),
+        rec.History(1, math.nan, {"note": "text"}),
+        rec.Exit(math.nan, 0, "finished"),
+        rec.Exit(1.0, 10**400, "finished"),
+        rec.Alert(math.nan, "title"),
+        rec.File("p", "digest", 2**63),
+        rec.Console(1.0, "\ud800", "text\n"),
+    ],
+    ids=lambda odd: repr(odd)[:40],
+)
+def test_a_record_that_can_never_be_kept_is_the_callers_fault(lab: Any, odd: rec.Record) -> None:
+    """A server's fault would be tried again for ever, and hold up everything behind it."""
+    with pytest.raises(UsageError, match="a record of r cannot be kept"):
+        lab.send("r", rec.Run(1.0, starts=True), odd)
+    assert lab.runs().total == 0
+
+
+def test_an_alert_may_hold_any_text(lab: Any) -> None:
+    lab.send("r", rec.Run(1.0, starts=True), rec.Alert(lab.began, "\ud800", "lone \udfff", wait=60.0))
+    (alert,) = lab.hub.alerts().alerts
+    assert (alert.title, alert.text) == ("\\ud800", "lone \\udfff")
