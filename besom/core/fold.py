@@ -182,8 +182,8 @@ def _aggregate(summary: dict[str, Any], key: str, value: Any, rule: str, metric:
     elif rule == "mean":
         counted = summary.get(f"{key}.count")
         count = counted + 1 if old is not None and isinstance(counted, int) else 1
-        mean = as_float(old or 0.0)
-        summary[name] = mean + (as_float(value) - mean) / count
+        mean, new = as_float(old or 0.0), as_float(value)
+        summary[name] = mean + (new - mean) / count if math.isfinite(mean) else mean + new  # Inf stays Inf
         summary[f"{key}.count"] = count
     else:
         smaller = rule == "min" or (rule == "best" and goal_of(key, metric.goal) == "minimize")

@@ -118,6 +118,16 @@ def test_define_metric_says_what_the_summary_keeps(rule, goal, expected):
         assert fold(RunState(), [*stream, rec.History(9, 9.0, {"loss": "a text"})]).state.summary == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("min", {"loss.min": 2.0}), ("mean", {"loss.mean": math.inf, "loss.count": 2}), ("max", {"loss.max": 10**400})],
+)
+def test_a_summary_rule_bears_huge_integers_and_what_a_script_put_in_its_place(rule, expected):
+    stream = [rec.Define("loss", None, (rule,)), rec.Summary({f"loss.{rule}": "a text"})]
+    stream += [rec.History(i, float(i), {"loss": v}) for i, v in enumerate([10**400, 2.0])]
+    assert fold(RunState(), stream).state.summary == expected
+
+
 def test_the_longest_pattern_holds():
     metrics = {"*": Metric(goal="minimize"), "val/*": Metric(goal="maximize"), "val/acc": Metric(hidden=True)}
     assert define_for(metrics, "val/acc").hidden
