@@ -302,7 +302,7 @@ def test_a_metric_that_went_to_both_infinities_does_not_stop_the_sweep(world: Wo
     trial = agent.take()
     world.logs(trial.run, math.inf, -math.inf, 0.5, end=True)
     assert kinds(agent.end(trial, want=1)) == ["run"]
-    assert world.look(sweep).trials[0].value == -math.inf
+    assert world.look(sweep).trials[0].value == 0.5
 
 
 def test_pause_resume_stop_cancel(world: World) -> None:
