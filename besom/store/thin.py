@@ -100,7 +100,7 @@ def _distinct(parts: Sequence[Numbers], most: int) -> Numbers | None:
     found: Numbers = np.empty(0, parts[0].dtype)
     for part in parts:
         # Steps mostly grow, so neighbours tell distinct ones apart without a sort.
-        steps = part if len(part) <= most else part[np.flatnonzero(np.diff(part, prepend=part[0] - 1))]
+        steps = part if len(part) <= most else part[np.append(True, part[1:] != part[:-1])]
         if len(steps) > most and len(steps) == len(part) and (np.diff(part) > 0).all():
             return None
         found = np.union1d(found, steps)

@@ -97,3 +97,9 @@ def test_one_run_has_no_deviation() -> None:
     found = across(np.array([[1.0, 2.0]]))
     assert np.isnan(found.std).all()
     assert found.mean.tolist() == [1.0, 2.0]
+
+
+def test_large_numbers_on_the_axis_keep_their_place() -> None:
+    """Steps counted in FLOPs: beyond 2**53 a float64 minus one is itself."""
+    shared = grid([np.repeat([1e18, 2e18, 3e18], 300)], 500, exact=True)
+    assert shared.centres().tolist() == [1e18, 2e18, 3e18]
