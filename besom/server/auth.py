@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -103,8 +102,8 @@ def refusal(scope: Scope, hosts: frozenset[str]) -> str | None:
     if not scope["path"].startswith("/"):
         return "the address of a request begins with /"
     for origin in headers.get(b"origin", []):
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or parts.netloc.lower() != named[0].lower():
+        scheme, _, place = origin.lower().partition("://")
+        if scheme not in ("http", "https") or place != named[0].lower():
             return f"requests of other web pages are refused, and this one comes from {origin}"
     site = headers.get(b"sec-fetch-site", ["none"])
     if set(site) <= {"none", "same-origin"}:

@@ -75,6 +75,8 @@ STRANGE_PAGES = [
     [("origin", "http://localhost")],
     [("origin", "http://127.0.0.1:8080")],
     [("origin", "file://localhost:8080")],
+    [("origin", "http://[")],
+    [("origin", "http://localhost:8080/")],
     [("origin", "http://localhost:8080"), ("origin", "http://evil.com")],
     [("sec-fetch-site", "cross-site")],
     [("sec-fetch-site", "same-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "script")],
