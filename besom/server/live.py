@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import Receive, Send
 
-from besom.core.errors import Unavailable, UsageError
+from besom.core.errors import BesomError, Unavailable, UsageError
 from besom.core.wire import Change
 
 POLL = 0.25
@@ -76,7 +76,7 @@ class Live:
             if self._seq > seen:
                 try:
                     change = await self._ask(seen)
-                except Unavailable:  # the store is busy: ask again soon
+                except BesomError:  # the store is busy, or in need of a hand: ask again soon
                     pause = self._poll
                 else:
                     if change.seq > seen:
@@ -93,7 +93,7 @@ class Live:
     async def _watch(self) -> None:
         """Ask for the sequence number while somebody listens; wake the listeners when it moved."""
         while self._listeners and not self._closing:
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(BesomError):  # whatever the store suffers from may be mended while we wait
                 seq = (await self._ask(self._seq)).seq
                 if seq > self._seq:
                     self._seq = seq

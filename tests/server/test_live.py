@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from besom.core.errors import Unavailable, UsageError
+from besom.core.errors import BesomError, StoreError, Unavailable, UsageError
 from besom.core.wire import Change
 from besom.server.live import LISTENERS, Live, later, resume
 from besom.server.serve import Timer
@@ -25,11 +25,12 @@ class Store:
         self.seq = seq
         self.asked = 0
         self.busy = False
+        self.fault: BesomError = Unavailable("the store is locked")
 
     async def changes(self, since: int) -> Change:
         self.asked += 1
         if self.busy:
-            raise Unavailable("the store is locked")
+            raise self.fault
         return Change(self.seq, tuple(("ada", "digits", f"r{n}") for n in range(since + 1, self.seq + 1)))
 
 
@@ -147,8 +148,10 @@ def test_nobody_asks_the_store_when_nobody_listens() -> None:
     play(story)
 
 
-def test_a_busy_store_delays_a_page_and_does_not_end_it() -> None:
+@pytest.mark.parametrize("fault", [Unavailable("the store is locked"), StoreError("the store cannot be read")])
+def test_a_store_at_fault_delays_a_page_and_does_not_end_it(fault: BesomError) -> None:
     async def story(live: Live, store: Store) -> None:
+        store.fault = fault
         page = Listener(live)
         await page.until(lambda: page.ids == [5])
         store.busy, store.seq = True, 6
