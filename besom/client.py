@@ -47,7 +47,7 @@ def connect(settings: Settings, *, patience: float = PATIENCE) -> Client:
     if settings.server:
         return Client(settings.server, api_key=settings.api_key, patience=patience)
     application = importlib.import_module(COMPOSITION_ROOT).application(settings)
-    return Client("http://localhost", transport=AppTransport(application), patience=patience)
+    return Client("http://localhost", transport=AppTransport(application, application.close), patience=patience)
 
 
 class Client:
@@ -373,11 +373,16 @@ def _retry_after(headers: httpx.Headers, problem: wire.Problem) -> float | None:
 class AppTransport(httpx.BaseTransport):
     """Requests answered by an ASGI application in this process, on one event loop thread that all transports share.
 
-    Safe from many threads. Answers may stream; closing one tells the application that the caller left.
+    Safe from many threads. Answers may stream; closing one tells the application that the caller left. `done` is called
+    when the transport is closed: a transport that was given an application of its own lets go of its threads.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, done: Callable[[], object] = lambda: None) -> None:
         self._app = app
+        self._done = done
+
+    def close(self) -> None:
+        self._done()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         exchange = _Exchange(request.read())

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from besom.client import Client, connect
 from besom.core.batch import Batch
-from besom.core.errors import GapError, StoreError, Unavailable, UsageError
+from besom.core.errors import GapError, JournalDamaged, StoreError, Unavailable, UsageError
 from besom.core.names import RunPath
 from besom.core.wire import RunView
 from besom.hub.hub import Hub
@@ -76,6 +76,7 @@ def close(settings: Settings) -> None:
     with _opening:
         found = _stores.pop((os.getpid(), settings.database.absolute()), None)
     if found is not None:
+        found.folder.close()
         found.hub.database.close()
 
 
@@ -293,7 +294,7 @@ class Shipper(Journals):
                     return held
 
                 self.positions[path.name] = ship(path, known, send)
-            except UsageError as error:
+            except (UsageError, JournalDamaged) as error:
                 self.refuse(path, error)
             except FileNotFoundError:  # somebody tidied up
                 continue

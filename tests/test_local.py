@@ -345,7 +345,10 @@ def test_a_second_deliverer_leaves_at_once(settings: Settings) -> None:
     env = {**os.environ, "BESOM_SERVER": there.server}
     first = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
     try:
-        until(lambda: "waiting: http://127.0.0.1:9 is out of reach" in _text(there.home / "deliver.log"), "the first one waits")
+        until(
+            lambda: "waiting: http://127.0.0.1:9 is out of reach" in _text(there.home / "deliver.log"),
+            "the first one waits",
+        )
         local.deliver(there)  # returns
         assert first.poll() is None
     finally:
@@ -472,3 +475,33 @@ def test_without_a_server_it_sends_what_runs_have_to_tell(settings: Settings) ->
         slack.shutdown()
     assert not thread.is_alive()
     assert len(said) == 1 and "failed" in said[0] and "name-r1" in said[0]
+
+
+def test_a_client_that_is_closed_leaves_no_threads(settings: Settings) -> None:
+    def workers() -> list[str]:
+        return [
+            thread.name for thread in threading.enumerate() if thread.name.startswith(("besom-read_", "besom-write_"))
+        ]
+
+    before = len(workers())
+    for _ in range(3):
+        with connect(settings) as client:
+            client.projects()
+            assert len(workers()) > before
+    assert len(workers()) == before
+
+
+def test_a_journal_that_breaks_on_its_way_holds_up_no_other(settings: Settings, serving: Serving) -> None:
+    there = settings.replace(server=serving.address)
+    there.journals.mkdir(parents=True)
+    bad, good = begin(there.journals, "bad"), begin(there.journals, "good")
+    bad.close()
+    with connect(there) as client:
+        shipper = local.Shipper(there.journals, client)
+        head = shipper._header(bad.path)
+        assert head is not None
+        bad.path.write_bytes(b"x" * 4096)
+        good.close()
+        shipper.work()
+        assert client.run("ada", "digits", "good").id == "good"
+    assert bad.path.exists() and not good.path.exists()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from besom.core.batch import Batch
 from besom.core.errors import BesomError, JournalDamaged, NotFound, UsageError
 from besom.core.names import RunPath
-from besom.core.record import CRASHED, RUNNING, Exit, Record
+from besom.core.record import CRASHED, RUNNING, Exit, Record, Run
 from besom.core.wire import RunView
 from besom.hub.ingest import Delivery
 from besom.journal.file import Header, alive, header, read
@@ -141,7 +141,15 @@ class Journals(ABC):
             run = self.view(run_of(head))
         except NotFound:
             return
-        if run.state != RUNNING or any(type(record) is Exit for record in records(path)):
+        if run.state != RUNNING:
+            return
+        begun = 0.0
+        for record in records(path):
+            if type(record) is Exit:
+                return
+            if type(record) is Run and record.starts:
+                begun = record.time
+        if 0 < begun < run.started:  # a later attempt of it lives, elsewhere
             return
         last = Exit(max(run.seen, run.started), None, CRASHED, LOST, "reaper")
         self.send(head, f"{head.stream}.reaper", Batch(0, 1, (0,), (last,)))
@@ -154,7 +162,7 @@ class Folder(Journals):
         super().__init__(folder, clock)
         self._hub = hub
         self._mutex = threading.Lock()
-        self._begun = 0
+        self._begun = self._done = 0
         self._living: list[Header] = []
         self._lock = FileLock(folder / ".lock")
 
@@ -165,14 +173,20 @@ class Folder(Journals):
         """
         wanted = self._begun + 1
         with self._mutex:
-            if self._begun < wanted:
+            if self._done < wanted:
                 self._begun += 1
                 if self.folder.exists():
                     with self._lock.held(PATIENCE):  # after that long, append makes the same work twice harmless
                         self._living = self.look()
                 else:
                     self._living = []
+                self._done = self._begun  # not when it raised: those who waited look for themselves
             return self._living
+
+    def close(self) -> None:
+        """Let go of the lock's file. Idempotent."""
+        with self._mutex:
+            self._lock.close()
 
     def carry(self, journals: Mapping[Path, Header]) -> None:
         queue = deque(journals)
@@ -269,6 +283,12 @@ class FileLock:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN)
             except OSError:  # there was none
                 pass
+
+    def close(self) -> None:
+        """Free it, and let go of its file. Idempotent."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     @contextmanager
     def held(self, patience: float) -> Iterator[bool]:

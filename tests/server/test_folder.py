@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -13,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from besom.core import codec
-from besom.core.errors import NotFound, UsageError
+from besom.core.batch import Batch
+from besom.core.errors import NotFound, Unavailable, UsageError
 from besom.core.names import RunPath
 from besom.core.record import Config, Exit, History, Record, Run
 from besom.hub.hub import Hub
@@ -266,3 +269,54 @@ sys.exit(FileLock(Path({str(tmp_path / "lock")!r})).take())
     assert subprocess.run([sys.executable, "-c", other]).returncode == 0
     lock.free()
     assert subprocess.run([sys.executable, "-c", other]).returncode == 1
+
+
+def test_an_odd_journal_holds_up_no_other(hub: Hub, journals: Path) -> None:
+    odd, good = begin(journals, "odd", History(1, math.nan, {"note": "text"})), begin(journals, "r1", *rows(0, 1))
+    Folder(hub, journals).catch_up()
+    assert losses(hub) == [1.0, 0.5]
+    assert odd.path.exists(), "what cannot be taken is left where it is"
+    for journal in (odd, good):
+        journal.close()
+
+
+def test_an_attempt_that_died_does_not_end_the_one_that_followed_elsewhere(hub: Hub, journals: Path) -> None:
+    """A trial whose agent was lost runs again on another machine, and then the first machine comes back."""
+    folder = Folder(hub, journals)
+    journal = begin(journals, "r1", *rows(0))
+    folder.catch_up()
+    hub.append(R1, "elsewhere", Batch(0, 10, (0,), (Run(500.0, attempt=2, starts=True),)))
+    journal.close()  # without an Exit
+    folder.catch_up()
+    assert not journal.path.exists()
+    assert hub.run(R1).state == "running"
+
+
+def test_who_waited_for_a_look_that_failed_looks_for_himself(
+    hub: Hub, journals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(hub, journals)
+    door, began, go, looks, look = Doorkeeper(), threading.Event(), threading.Event(), [], folder.look
+
+    def slow() -> object:
+        looks.append(1)
+        if len(looks) == 2:
+            raise Unavailable("the store is locked")
+        began.set()
+        assert go.wait(30)
+        return look()
+
+    def ask() -> None:
+        with contextlib.suppress(Unavailable):
+            folder.catch_up()
+
+    monkeypatch.setattr(folder, "look", slow)
+    monkeypatch.setattr(folder, "_mutex", door)
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+        assert door.asked.acquire(timeout=30) and began.wait(30)
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(looks) == 3
