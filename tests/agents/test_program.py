@@ -242,7 +242,10 @@ def test_what_a_program_leaves_running_is_ended_with_it() -> None:
     ran = Ran("sh", "-c", "trap '' TERM; (trap '' TERM; sleep 100) >/dev/null 2>&1 & echo $!")
     helper = int(ran.line())
     assert ran.wait() == 0
-    assert not psutil.pid_exists(helper) or psutil.Process(helper).status() == psutil.STATUS_ZOMBIE
+    gone = time.monotonic() + 10  # the signal is sent; the kernel takes its time on a busy machine
+    while psutil.pid_exists(helper) and psutil.Process(helper).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < gone, "the helper outlives its trial"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("argv", "says"), [(["no-such-program"], "is not found"), (["/"], "is not found")])

@@ -130,6 +130,8 @@ def test_grouped_by_all_but_the_seed(site: Any, tab: Page) -> None:
 def test_a_zoom_asks_for_finer_points_and_a_double_click_takes_it_back(site: Any, tab: Page) -> None:
     tab.goto(site.at(GROUPED))
     over = tab.locator(".u-over").first
+    over.hover(position={"x": 100, "y": 80})
+    expect(tab.locator(".tip")).to_be_visible()  # the curves are there, and the chart has its final place
     box = over.bounding_box()
     assert box is not None
     with tab.expect_request(lambda r: "/api/curves" in r.url and "min=" in r.url and "max=" in r.url):

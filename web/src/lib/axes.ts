@@ -74,5 +74,6 @@ export function kept(places: ReadonlyMap<string, number | null>, brushes: readon
 export function brushed(axis: Axis, brush: Brush): { low: number; high: number } | { values: string[] } {
   if (axis.kind === "category") return { values: axis.categories.filter((c) => kept(new Map([[axis.key, place(axis, c)]]), [brush])) };
   const back = (t: number) => (axis.kind === "log" ? axis.min * (axis.max / axis.min) ** t : axis.min + (axis.max - axis.min) * t);
-  return { low: Number(back(brush.low).toPrecision(3)), high: Number(back(brush.high).toPrecision(3)) };
+  const exact = (t: number) => Number(back(t).toPrecision(8)); // fewer digits would let a filter keep other trials than the brush
+  return { low: exact(brush.low), high: exact(brush.high) };
 }
