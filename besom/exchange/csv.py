@@ -1,4 +1,4 @@
-"""Runs and rows as CSV, and a CSV of rows as the records of a run. Iterables in, iterables out; knows no files and no store.
+"""Runs and rows as CSV. Iterables in, iterables out; knows no files and no store.
 
 Columns of runs: their fields, then `config.KEY`, `summary.KEY`, and `METRIC.last`, `METRIC.best`. Columns of rows: `_step`,
 `_time` and the metrics. Numbers are written in full precision (reading them back gives the same float64), NaN and Inf as
@@ -10,12 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from besom.core.errors import UsageError
 from besom.core.names import flatten
-from besom.core.record import Config, Exit, History, Record, Run
 from besom.core.wire import Rows, RunView
 
 FIELDS = ("id", "name", "state", "sweep", "group", "job_type", "created", "started", "ended", "tags", "notes")
@@ -54,34 +53,6 @@ def rows_to_csv(pages: Iterable[Rows]) -> Iterator[str]:
         yield from _lines(None, zip(*cells, strict=True))
 
 
-def csv_to_records(
-    lines: Iterable[str], *, name: str, time: float, config: Mapping[str, Any] | None = None
-) -> Iterator[Record]:
-    """A CSV of rows (any program's, head line first) as the records of a finished run.
-
-    The step is the column `_step` or `step`, else the number of the row; the time is `_time`, else `time`: seconds since
-    the epoch. A cell that reads as a number is one. Raises UsageError, with the line, for a step that is no whole number
-    of 0 or more.
-    """
-    reader = csv.DictReader(lines)
-    names = reader.fieldnames or []
-    step_name = next((known for known in ("_step", "step") if known in names), None)
-    yield Run(time, name=name, starts=True)
-    if config:
-        yield Config(dict(config))
-    last = time
-    for i, cells in enumerate(reader):
-        row = {key: _value(text) for key, text in cells.items() if key and isinstance(text, str) and text != ""}
-        step = row.pop(step_name, None) if step_name else i
-        last = row.pop("_time", time)
-        if not isinstance(step, int) or step < 0:
-            raise UsageError(f"line {reader.line_num}: a step is a whole number of 0 or more, and {step!r} is not")
-        if isinstance(last, bool) or not isinstance(last, (int, float)):
-            raise UsageError(f"line {reader.line_num}: _time is in seconds since 1970, and {last!r} is not")
-        yield History(step, float(last), row)
-    yield Exit(float(last), 0, "finished", reason="imported from CSV")
-
-
 def _lines(head: list[str] | None, rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """CSV lines, each with its line end."""
     buffer = io.StringIO()
@@ -102,16 +73,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)  # str of a float is its shortest exact spelling
-
-
-def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    if "_" in text:  # int() takes 1_000 for a number, and nobody else does
-        return text
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    return text
