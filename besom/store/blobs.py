@@ -65,7 +65,7 @@ class Blobs:
         """Where a blob lies, or would. Raises UsageError for what is no digest (so that no name leaves the folder)."""
         if not _DIGEST.match(digest):
             raise UsageError(f"a digest is 64 of the characters 0-9 a-f, and {digest[:80]!r} is not")
-        return self.folder / digest[:2] / digest[2:]
+        return self.folder / digest[:2] / digest
 
     def has(self, digest: str) -> bool:
         """Is this content kept?"""

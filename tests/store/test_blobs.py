@@ -20,6 +20,9 @@ def test_a_content_comes_back_and_is_kept_once(tmp_path: Path) -> None:
     assert blobs.put([b"weights"] * 1000) == blob
     with blobs.open(blob.digest) as file:
         assert file.read() == b"weights" * 1000
+    assert (
+        blobs.path(blob.digest).relative_to(blobs.folder).as_posix() == f"{blob.digest[:2]}/{blob.digest}"
+    )  # as sdk/artifact.py
     assert len([path for path in blobs.folder.rglob("*") if path.is_file()]) == 1
     blobs.delete(blob.digest)
     blobs.delete(blob.digest)
