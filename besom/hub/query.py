@@ -129,11 +129,8 @@ def console(database: Database, path: RunPath, start: int, limit: int) -> Consol
     """Lines of what the run's process wrote."""
     limit, _ = _page(limit, 0, ROWS)
     with database.read() as c:
-        return Console(*_as_wire(_runs.lines(c, existing(c, path).pk, start, limit)))
-
-
-def _as_wire(found: tuple[list[Any], int]) -> tuple[tuple[Any, ...], int]:
-    return tuple(found[0]), found[1]
+        lines, total = _runs.lines(c, existing(c, path).pk, start, limit)
+        return Console(tuple(lines), total)
 
 
 def metric_values(database: Database, path: RunPath, key: str) -> list[float]:

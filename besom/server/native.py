@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from besom.core import wire
 from besom.core.batch import Batch
+from besom.hub.reaper import LEASE
 from besom.server.route import REQUIRED, Param, Permission, Route
 
-LEASE = 60.0
-"""Seconds that a run whose process this machine cannot see counts as alive after a word from it."""
 RUN = "/api/runs/{entity}/{project}/{id}"
 SWEEP = "/api/sweeps/{entity}/{project}/{id}"
 STREAM = "/api/append/{entity}/{project}/{id}/{stream}"
