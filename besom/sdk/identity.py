@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from besom.core import record as rec
-from besom.sdk import greeting, notice
+from besom.sdk import notice
 from besom.settings import Settings
 
 
@@ -67,7 +67,7 @@ class Identity:
     @property
     def url(self) -> str | None:
         """The run's page; None without a server."""
-        return greeting.page(self._settings.server, self.path) if self._settings.server else None
+        return page(self._settings.server, self.path) if self._settings.server else None
 
     def get_url(self) -> str | None:
         """The run's page; None without a server."""
@@ -171,6 +171,11 @@ class Identity:
     def _set(self, **fields: Any) -> None:
         self._fields.update(fields)
         self._write(rec.Run(time.time(), **fields))
+
+
+def page(server: str, path: str) -> str:
+    """The address of a run's page. `path`: ENTITY/PROJECT/ID."""
+    return f"{server}/{path.rpartition('/')[0]}/runs/{path.rpartition('/')[2]}"
 
 
 def as_tags(value: Iterable[str] | str | None) -> tuple[str, ...]:

@@ -19,8 +19,7 @@ from besom.core.errors import NotFound, UsageError
 from besom.core.names import RunPath, parse_sweep_path
 from besom.core.record import RUNNING
 from besom.sdk import notice
-from besom.sdk.greeting import page
-from besom.sdk.identity import as_tags
+from besom.sdk.identity import as_tags, page
 from besom.sdk.query import filter_text, order_text
 from besom.settings import Settings
 

@@ -330,7 +330,7 @@ class Run(Identity):
             self._write(rec.Run(now(), meta={"dropped": dict(self._writer.dropped)}))
         self._write(rec.Exit(now(), end.code, end.state, end.reason))
         self._writer.close()
-        greeting.goodbye(self)
+        greeting.goodbye(self, end, self.dropped)
 
     def forked(self) -> None:
         """In a forked child: the journal and the threads are the parent's. The first record opens a stream of our own."""
@@ -364,10 +364,6 @@ class Run(Identity):
 
     @property
     def ended(self) -> End | None:
-        """How the run ended; None while it lives."""
-        return self._ended
-
-    def status(self) -> End | None:
         """How the run ended; None while it lives."""
         return self._ended
 

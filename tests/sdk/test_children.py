@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from besom.core import codec
 from besom.core import record as rec
-from besom.journal.file import alive, header
+from besom.journal.file import Journal, alive, header, read
+from besom.sdk.writer import ChildWriter
 
 LOADER = """
 import besom, multiprocessing, os, sys, time
@@ -129,6 +134,32 @@ def test_fork_while_other_threads_log_does_not_hang(store: Any, script: Any) -> 
     assert done.returncode == 0, done.stderr
     logged = [row for path in store.paths() for row in store.rows(path) if "child" in row[1]]
     assert sorted(data["child"] for _, data in logged) == list(range(30))
+
+
+def test_threads_of_a_child_that_log_at_once_open_one_journal(tmp_path: Path) -> None:
+    opened: list[Journal] = []
+    both = threading.Barrier(2)
+
+    def open_slowly() -> Journal:
+        time.sleep(0.2)
+        opened.append(Journal.create(tmp_path, run="r", entity="e", project="p"))
+        return opened[-1]
+
+    writer = ChildWriter(open_slowly, rec.Run(1.0, "r"), disabled=False)
+
+    def work(step: int) -> None:
+        both.wait(20)
+        writer.append(codec.encode_history(step, 1.5, {"a": step}))
+
+    threads = [threading.Thread(target=work, args=(step,)) for step in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (journal,) = opened
+    kinds = [type(record) for record in read(journal.path).records]
+    writer.close()
+    assert kinds == [rec.Run, rec.History, rec.History]
 
 
 SPAWN = """
