@@ -95,9 +95,7 @@ class LauncherContract:
         assert launcher.states(handles)[0] not in (None, 0)
 
     def test_a_handle_means_the_same_to_another_launcher(self, here: Path) -> None:
-        handles = self.start(
-            self.make(), here, "import time, pathlib; pathlib.Path('here').touch(); time.sleep(600)"
-        )
+        handles = self.start(self.make(), here, "import time, pathlib; pathlib.Path('here').touch(); time.sleep(600)")
         other = self.make()
         self.until(other, handles, here, 1)
         assert other.states(handles) == [None]
