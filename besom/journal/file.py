@@ -282,7 +282,7 @@ class _Mapped(Journal):
         self._room = room
         self._map = room.map
         self._limit = room.size
-        """End of the bytes that are reserved, mapped and, but for emergencies, faulted in."""
+        """End of the bytes that are reserved, mapped and faulted in."""
         self._growing = threading.RLock()
 
     def append(self, payload: bytes) -> int:
@@ -308,7 +308,7 @@ class _Mapped(Journal):
 
     def tend(self, now: float) -> float:
         with self._slow:
-            if self._state == "open" and self._limit - self.position < self._room.low():
+            if self._state == "open" and self._room.size - self.position < self._room.low():
                 self._grow()
         return super().tend(now)
 
@@ -328,7 +328,7 @@ class _Mapped(Journal):
             return
         finally:
             self._growing.release()
-        for start in room.pieces(old):
+        for start in room.pieces(min(old, self._limit)):
             self._limit = max(self._limit, room.piece(start))
             time.sleep(0)  # lets a writer go on, which would else wait 5 ms for its turn
         self._call_at = 0
@@ -349,7 +349,8 @@ class _Mapped(Journal):
                 except OSError as error:
                     self._full_until = now + _RETRY
                     raise JournalFull(f"{self.path} takes no more records: {error.strerror}") from error
-            self._limit = room.size
+            while self._limit < stop:  # a piece at a time: faults that come together cost a tenth of one in each page
+                self._limit = max(self._limit, room.piece(self._limit))
 
     def _grow_by(self, wish: int, need: int) -> None:
         try:

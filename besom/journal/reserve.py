@@ -92,7 +92,10 @@ class Reserve:
         """Make pages ready for stores, so that `append` does not wait for them. Contents do not change."""
         try:
             self.map.madvise(_POPULATE_WRITE, start - start % PAGE, stop - start + start % PAGE)
-        except OSError:  # an older kernel: the first store of each page takes the fault
+        except (
+            OSError,
+            ValueError,
+        ):  # an older kernel: the first store of each page takes the fault; or closed meanwhile
             pass
 
     def pieces(self, start: int) -> range:
