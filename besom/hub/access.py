@@ -1,4 +1,4 @@
-"""Who may do what. In this version one person uses one machine (mode A): whoever reaches the hub may do everything.
+"""Who may do what. In this version one person uses one machine: whoever reaches the hub may do everything.
 
 Doors ask `allowed` before each use case and pass on its answer; teams, roles and keys come in behind the same question.
 """

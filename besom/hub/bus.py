@@ -1,4 +1,4 @@
-"""What changed since when: the change sequence that pages and agents poll (decision 13).
+"""What changed since when: the change sequence that pages and agents poll.
 
 Every write transaction takes the next number and stamps the runs and sweeps it changes with it, so any number of processes
 over one store agree. Knows no subscribers: doors ask, a few times a second.

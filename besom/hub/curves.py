@@ -1,7 +1,7 @@
 """Curves of metrics on one grid that all series share, computed over all points. Every chart of the page asks here.
 
 A run's curve is thinned to buckets; a group's curve is the mean and deviation across its runs of each run's mean in the
-bucket (decision 21), so a run that logs more often does not weigh more. Knows no page and no pixels but a number of buckets.
+bucket, so a run that logs more often does not weigh more. Knows no page and no pixels but a number of buckets.
 """
 
 from __future__ import annotations

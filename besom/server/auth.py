@@ -1,4 +1,4 @@
-"""Who may call at all: mode A, one user on one machine. Loopback addresses only, and no web page but our own.
+"""Who may call at all: one user on one machine. Loopback addresses only, and no web page but our own.
 
 Loopback is no boundary by itself: any page in any tab can send requests to it, under any host name that a DNS server
 makes up. So every request, of every method and path, needs a Host that is this machine's and, when it names an Origin,

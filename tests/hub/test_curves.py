@@ -1,4 +1,4 @@
-"""Charts: one grid for all, all points counted, groups as decision 21 says."""
+"""Charts: one grid for all, all points counted, the deviation of a group across its runs."""
 
 from __future__ import annotations
 
