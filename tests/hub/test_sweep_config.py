@@ -188,3 +188,16 @@ def test_values_of_numpy_and_tuples_become_plain_data() -> None:
 def test_every_key_has_its_line_in_the_docs() -> None:
     page = (ROOT / "docs" / "sweep-yaml.md").read_text(encoding="utf-8")
     assert [key for key in KNOWN_KEYS if f"`{key}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "meant"),
+    [
+        ("methd: grid\nparameters: {a: {values: [1]}}", "method", 'Did you mean "method"?'),
+        ("method: grid\nparamters: {a: {values: [1]}}", "parameters", 'Did you mean "parameters"?'),
+    ],
+)
+def test_a_key_that_is_missing_because_of_a_slip_is_found_in_its_spelling(text: str, where: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=where) as caught:
+        parse(text)
+    assert meant in str(caught.value)

@@ -82,7 +82,7 @@ def parse(source: str | Mapping[str, Any], name: str = "sweep.yaml", *, strict: 
     try:
         warnings += search.check(config)
     except search.SpaceError as error:
-        raise ConfigError(error.message, where=error.where or name) from None
+        raise ConfigError(error.message + _misspelt(warnings), where=error.where or name) from None
     _metric(config)
     if strict and warnings:
         raise ConfigError("; ".join(warnings), where=name)
@@ -138,9 +138,15 @@ def _unknown(config: dict[str, Any], warnings: list[str]) -> None:
             warnings.append(f'the key "{key}" is ignored: {NOT_YET[key]}')
 
 
+def _misspelt(warnings: list[str]) -> str:
+    """What to add to an error: a key that is missing may stand there under another spelling."""
+    return "".join(f"; {warning}" for warning in warnings if "Did you mean" in warning)
+
+
 def _method(config: dict[str, Any], warnings: list[str]) -> None:
     if config.get("method") is None:
-        raise ConfigError("a sweep names its method: grid, random or bayes, and this one does not", where="method")
+        law = "a sweep names its method: grid, random or bayes, and this one does not"
+        raise ConfigError(law + _misspelt(warnings), where="method")
 
 
 def _metric(config: dict[str, Any]) -> None:
