@@ -16,11 +16,11 @@ from besom import settings as settings_module
 from besom.client import Client, connect
 from besom.core import wire
 from besom.core.errors import NotFound, UsageError
+from besom.core.mongo import filter_text, order_text
 from besom.core.names import RunPath, parse_sweep_path
 from besom.core.record import RUNNING
 from besom.sdk import notice
 from besom.sdk.identity import as_tags, page
-from besom.sdk.query import filter_text, order_text
 from besom.settings import Settings
 
 ROWS = 10_000

@@ -11,7 +11,7 @@ import pytest
 
 import besom
 from besom.core.errors import NotFound, UsageError
-from besom.sdk.query import filter_text, order_text
+from besom.core.mongo import filter_text, order_text
 
 
 @pytest.fixture
