@@ -23,7 +23,8 @@ from besom.search.grid import Grid
 from besom.search.halting.hyperband import Hyperband
 from besom.search.quasi import Quasi
 from besom.search.random import Random
-from besom.search.space import Space, parse
+from besom.search.reader import parse
+from besom.search.space import Space
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
 register_method("grid", Grid())

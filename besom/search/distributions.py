@@ -18,6 +18,7 @@ from besom.search.domain import Choice, Constant, Domain, Lattice, Real, identit
 from besom.search.error import SpaceError, nearest
 from besom.search.laws import Beta, Law, Log, Normal, Uniform
 
+OF_ANY = ("condition", "prior")  # keys of every parameter, read by reader.py
 FORMS = "give `value`, `values`, or `min` and `max`"
 
 
@@ -114,7 +115,7 @@ def parameter(spec: Any, where: str, warnings: list[str], *, from_min: bool = Fa
         raise SpaceError(where, f"must be a mapping; got {shown}: write `{where.rpartition('.')[2]}: {way}`")
     words = Words(spec, where, warnings, from_min)
     kind = _kind(words)
-    known = kind.required + kind.optional + ("distribution",)
+    known = kind.required + kind.optional + ("distribution", *OF_ANY)
     for key in spec:
         if key not in known:
             rest = nearest(key, known)
@@ -148,6 +149,7 @@ def _kind(words: Words) -> Kind:
     known = {k for kind in DISTRIBUTIONS.values() for k in kind.required + kind.optional} | {
         "parameters",
         "distribution",
+        *OF_ANY,
     }
     for key in spec:
         if key not in known:
@@ -192,8 +194,11 @@ def _categorical(words: Words) -> Domain:
             words.warn(
                 f"the value {value!r} is text, not a number; write it with a point (1.0e-5) if it is meant as one"
             )
+    order = words.spec.get("ordered")
+    if order is not None and not isinstance(order, bool):
+        raise SpaceError(f"{words.where}.ordered", f"must be true or false; got {order!r}")
     even = len(set(mass)) == 1
-    return Choice(tuple(kept), () if even else tuple(mass))
+    return Choice(tuple(kept), () if even else tuple(mass), order)
 
 
 def _probabilities(given: Any, count: int, where: str) -> list[float]:
@@ -337,8 +342,8 @@ DISTRIBUTIONS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("constant", _constant, ("value",)),
-        Kind("categorical", _categorical, ("values",), ("probabilities",)),
-        Kind("categorical_w_probabilities", _categorical, ("values", "probabilities")),
+        Kind("categorical", _categorical, ("values",), ("probabilities", "ordered")),
+        Kind("categorical_w_probabilities", _categorical, ("values", "probabilities"), ("ordered",)),
         Kind("int_uniform", _int_uniform, _RANGE),
         Kind("uniform", _uniform, _RANGE),
         Kind("q_uniform", _q_uniform, _RANGE, ("q",)),

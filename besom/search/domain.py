@@ -119,11 +119,13 @@ class Constant:
 class Choice:
     """Some values of any JSON type, with the probability of each.
 
-    Three or more different numbers are ordered (a list of learning rates or widths): `rank[i]` is the place of value i.
+    Three or more different numbers are ordered (a list of learning rates or widths), and so is what `order` says, as
+    listed unless it is all numbers: `rank[i]` is the place of value i.
     """
 
     values: tuple[Any, ...]
     weights: tuple[float, ...] = ()
+    order: bool | None = None
     _exact: dict[tuple[Any, ...], int] = field(init=False, repr=False, compare=False)
     _loose: dict[tuple[Any, ...], int] = field(init=False, repr=False, compare=False)
 
@@ -143,7 +145,7 @@ class Choice:
     @cached_property
     def rank(self) -> tuple[int, ...]:
         """Place of each value in the order of the model: by size of the number, else as listed."""
-        if not self.ordered:
+        if not self.ordered or not self._numbers:
             return tuple(range(len(self.values)))
         order = sorted(range(len(self.values)), key=lambda i: float(self.values[i]))
         rank = [0] * len(order)
@@ -153,8 +155,12 @@ class Choice:
 
     @cached_property
     def ordered(self) -> bool:
-        numbers = [number(v) for v in self.values]
-        return len(numbers) > 2 and len({n for n in numbers if n is not None and math.isfinite(n)}) == len(numbers)
+        return (len(self.values) > 2 and self._numbers) if self.order is None else self.order
+
+    @cached_property
+    def _numbers(self) -> bool:
+        """Whether the values are different, finite numbers."""
+        return len({n for v in self.values if (n := number(v)) is not None and math.isfinite(n)}) == len(self.values)
 
     @cached_property
     def _by_rank(self) -> tuple[int, ...]:

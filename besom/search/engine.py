@@ -17,19 +17,27 @@ from typing import Any, Protocol
 import numpy as np
 
 from besom.search.error import SpaceError, nearest
-from besom.search.goal import Goal, read_goal
-from besom.search.space import Space, parse
+from besom.search.goal import Goal, Limit, read_goal
+from besom.search.reader import parse
+from besom.search.space import Space
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A sweep, read. `seed`: None when nobody gave one. `sweep`: the sweep as given, for a method's own keys."""
+    """A sweep, read. `seed`: None when nobody gave one. `sweep`: the sweep as given, for a method's own keys.
+
+    `goals`: all objectives, the first of them `goal`. `limits`: outcome constraints. `earlier`: trials of other sweeps,
+    which inform a model and count nowhere else.
+    """
 
     space: Space
     goal: Goal | None = None
     seed: int | None = None
     sweep: Mapping[str, Any] = field(default_factory=dict)
+    goals: tuple[Goal, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    earlier: tuple[Trial, ...] = ()
 
     def generator(self, *numbers: int) -> np.random.Generator:
         """Random numbers that depend on the seed and on `numbers` (a count of trials, a purpose), on nothing else."""
@@ -108,6 +116,8 @@ def check(sweep: Mapping[str, Any]) -> list[str]:
     """Whether the sweep can run: its warnings, each naming a key; raises SpaceError when it cannot."""
     problem, method, warnings = _read(sweep, None)
     warnings += method.check(problem)
+    if problem.space.size is None:
+        problem.space.sample(problem.generator())  # raises when there is no admissible point
     if sweep.get("early_terminate") is not None:
         rule, spec = _halting(sweep, problem.goal)
         warnings += rule.check(spec)
@@ -132,9 +142,12 @@ def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, 
     if given is not None and (isinstance(given, bool) or not isinstance(given, int | np.integer)):
         raise SpaceError("seed", f"must be a whole number; got {given!r}")
     space = parse(sweep)
+    if space.size == 0:
+        raise space.empty()
     warnings = list(space.warnings)
     goal = read_goal(sweep, warnings)
-    return Problem(space, goal, None if given is None else int(given), sweep), _methods[name], warnings
+    goals = () if goal is None else (goal,)
+    return Problem(space, goal, None if given is None else int(given), sweep, goals), _methods[name], warnings
 
 
 def _halting(sweep: Mapping[str, Any], goal: Goal | None) -> tuple[Rule, Mapping[str, Any]]:

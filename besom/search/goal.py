@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from besom.search.domain import number
 from besom.search.error import SpaceError, nearest
@@ -56,6 +57,25 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """An outcome constraint: a metric that must end between `low` and `high` (None: no bound), whatever else is best."""
+
+    name: str
+    low: float | None = None
+    high: float | None = None
+    agg: str = "last"
+
+    def excess(self, trial: Trial) -> float | None:
+        """How far the trial is outside, in the metric's unit; at most 0 is fine; None when it says nothing."""
+        own = _own(Goal(self.name, agg=self.agg, impute="latest", running="latest"), trial)
+        if own is None:
+            return None
+        return max(
+            -math.inf if self.low is None else self.low - own, -math.inf if self.high is None else own - self.high
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One number per trial for a model. Arrays of length n, in the order of the trials given.
 
@@ -94,6 +114,14 @@ def observe(goal: Goal, trials: Sequence[Trial]) -> Observed:
         value[worst] = value[known].max()
         known |= worst
     return Observed(value, known, pending)
+
+
+def front(values: Floats) -> NDArray[np.intp]:
+    """The rows of (n, k) values, smaller is better, that no other row beats: none as good in all and better in one."""
+    values = np.asarray(values, dtype=float)
+    no_worse = (values[:, None, :] <= values[None, :, :]).all(axis=2)
+    better = (values[:, None, :] < values[None, :, :]).any(axis=2)
+    return np.flatnonzero(~(no_worse & better).any(axis=0))
 
 
 def _own(goal: Goal, trial: Trial) -> float | None:

@@ -1,7 +1,7 @@
 """`method: grid`: every point of a finite space once, by index.
 
-Points are numbered with the names in byte order and the last name fastest, and never listed: a grid of 10**9 points
-costs nothing to open. `info` carries the index; a trial that came without it (a prior run) is recognised by its values.
+Points are numbered with the names in byte order and the last name fastest, and a large grid is never listed: one of 10**9
+points costs nothing to open. What conditions and constraints leave out is passed over. `info` carries the index; a trial that came without it (a prior run) is recognised by its values.
 A point counts as tried whatever became of its trial; trying a failed point again is an attempt of the same trial.
 """
 
@@ -31,16 +31,13 @@ class Grid:
         return warnings
 
     def suggest(self, problem: Problem, trials: Sequence[Trial], n: int) -> list[Suggestion]:
-        space = problem.space
-        size = space.size
-        assert size is not None
-        used = indices(space, trials)
+        used = indices(problem.space, trials)
         found: list[Suggestion] = []
-        index = 0
-        while len(found) < n and index < size:
+        for index in problem.space.walk():
+            if len(found) >= n:
+                break
             if index not in used:
-                found.append(Suggestion(space.at(index), {"method": "grid", "index": index}))
-            index += 1
+                found.append(Suggestion(problem.space.at(index), {"method": "grid", "index": index}))
         return found
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from besom.search.engine import Problem
 from besom.search.laws import Floats
-from besom.search.random import TRIES, Seen
+from besom.search.random import TRIES, Seen, random_point
 from besom.search.trial import Suggestion, Trial
 
 BITS = 32
@@ -157,15 +157,11 @@ def sobol_point(problem: Problem, seen: Seen, start: int) -> tuple[dict[str, Any
     """The first unseen point of the sequence from `start` on, noted as seen, and its number. The space must not be full."""
     d = len(problem.space.free)
     seeds = problem.generator(d, 7).integers(2**32, size=d).tolist()
-    params: dict[str, Any] = {}
     for number in range(start, start + TRIES):
         params = problem.space.draw(sobol(d, number, 1, seeds)[0].tolist())
         if seen.add(params):
             return params, number
-    if seen.size is not None:
-        params = seen.unused(problem.generator(start, 8))
-        seen.add(params)
-    return params, start
+    return random_point(problem, seen, start), start
 
 
 class Quasi:

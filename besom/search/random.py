@@ -7,6 +7,7 @@ agents that restart go on where they were. A finite space is drawn without repea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,13 @@ class Seen:
         if self.size is None:
             self.rows = set(keys(self.encoded))
         else:
-            self.used = {i for i in (space.index(p) for p in points) if i is not None}
+            fine = space.allowed(self.encoded)
+            self.used = {i for p, ok in zip(points, fine, strict=True) if ok and (i := space.index(p)) is not None}
 
     def add(self, params: dict[str, Any]) -> bool:
-        """Note a point; False when it was there."""
+        """Note a point; False when it was there, or breaks a constraint."""
+        if not self.space.admits(params):
+            return False
         if self.size is not None:
             index = self.space.index(params)
             assert index is not None
@@ -53,14 +57,20 @@ class Seen:
         return self.size is not None and len(self.used) >= self.size
 
     def unused(self, generator: np.random.Generator) -> dict[str, Any]:
-        """A point of a finite space that is not used yet, each with the same probability."""
-        assert self.size is not None
+        """A point of a finite space that is not used yet; of a space that can be listed, each with the same probability."""
+        space = self.space
+        assert self.size is not None and space.product is not None
         rank = int(generator.integers(min(self.size - len(self.used), 2**62)))
-        for index in sorted(self.used):
-            if index > rank:
-                break
-            rank += 1
-        return self.space.at(rank)
+        if self.size == space.product:
+            for index in sorted(self.used):
+                if index > rank:
+                    break
+                rank += 1
+            return space.at(rank)
+        if space.points is not None:
+            return space.at([i for i in space.points if i not in self.used][rank])
+        start = int(generator.integers(min(space.product, 2**62)))
+        return space.at(next(i for i in chain(space.walk(start), space.walk()) if i not in self.used))
 
 
 class Random:
@@ -79,11 +89,15 @@ class Random:
 
 
 def random_point(problem: Problem, seen: Seen, number: int) -> dict[str, Any]:
-    """Random draw `number`, noted as seen. The space must not be full."""
+    """Random draw `number`, noted as seen. The space must not be full. Raises SpaceError when no admissible one is found."""
     generator = problem.generator(number)
+    space = problem.space
     params: dict[str, Any] = {}
     for _ in range(TRIES):
-        params = problem.space.draw(generator.random(len(problem.space.free)).tolist())
+        if seen.size is None:
+            params = space.sample(generator)
+        else:  # there is another way to a rare point
+            params = space.draw(generator.random(len(space.free)).tolist())
         if seen.add(params):
             return params
     if seen.size is not None:
