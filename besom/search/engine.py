@@ -11,38 +11,17 @@ its point become free), with none pending it means that a finite space is used u
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from besom.search.around import Repeats, first_points, read_repeats, split
 from besom.search.error import SpaceError, nearest
-from besom.search.goal import Goal, Limit, read_goal
+from besom.search.goal import Goal, read_goals
+from besom.search.problem import Problem
 from besom.search.reader import parse
-from besom.search.space import Space
 from besom.search.trial import STATES, Stop, Suggestion, Trial
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A sweep, read. `seed`: None when nobody gave one. `sweep`: the sweep as given, for a method's own keys.
-
-    `goals`: all objectives, the first of them `goal`. `limits`: outcome constraints. `earlier`: trials of other sweeps,
-    which inform a model and count nowhere else.
-    """
-
-    space: Space
-    goal: Goal | None = None
-    seed: int | None = None
-    sweep: Mapping[str, Any] = field(default_factory=dict)
-    goals: tuple[Goal, ...] = ()
-    limits: tuple[Limit, ...] = ()
-    earlier: tuple[Trial, ...] = ()
-
-    def generator(self, *numbers: int) -> np.random.Generator:
-        """Random numbers that depend on the seed and on `numbers` (a count of trials, a purpose), on nothing else."""
-        entropy = [n & (2**64 - 1) for n in ([] if self.seed is None else [self.seed]) + list(numbers)]
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence([len(entropy), *entropy])))
 
 
 class Method(Protocol):
@@ -96,41 +75,48 @@ def suggest(sweep: Mapping[str, Any], trials: Sequence[Trial], n: int = 1, seed:
     `sweep`: a sweep.yaml as a dict. `trials`: all trials of the sweep, of any state. `seed`: the sweep's own `seed`
     key wins over it. Raises SpaceError for a sweep that cannot run. Same arguments, same answer.
     """
-    problem, method, _ = _read(sweep, seed)
+    problem, method, repeats, _ = _read(sweep, seed)
     method.check(problem)
-    return method.suggest(problem, _known(trials), n) if n > 0 else []
+    mine, earlier = split(_known(trials))
+    problem = replace(problem, earlier=earlier)
+    found = repeats.due(sweep["method"], mine)[: max(n, 0)]
+    points = repeats.folded(mine, problem.goals, problem.limits)
+    first = first_points(problem, points, n - len(found)) if n > len(found) else []
+    points += [Trial(f"enqueue {k}", s.params, "pending", info=s.info) for k, s in enumerate(first)]
+    found += first
+    return found + method.suggest(problem, points, n - len(found)) if n > len(found) else found
 
 
 def stop(sweep: Mapping[str, Any], trials: Sequence[Trial]) -> list[Stop]:
     """The running trials that the sweep's `early_terminate` rule ends now; [] when it has none."""
     if sweep.get("early_terminate") is None:
         return []
-    warnings: list[str] = []
-    goal = read_goal(sweep, warnings)
-    rule, spec = _halting(sweep, goal)
-    assert goal is not None
-    return rule.stop(spec, goal, _known(trials))
+    goals, _ = read_goals(sweep, [])
+    rule, spec, goal = _halting(sweep, goals)
+    return rule.stop(spec, goal, split(_known(trials))[0])
 
 
 def check(sweep: Mapping[str, Any]) -> list[str]:
     """Whether the sweep can run: its warnings, each naming a key; raises SpaceError when it cannot."""
-    problem, method, warnings = _read(sweep, None)
+    problem, method, _, warnings = _read(sweep, None)
     warnings += method.check(problem)
     if problem.space.size is None:
         problem.space.sample(problem.generator())  # raises when there is no admissible point
+    first_points(problem, [], 10**9)  # raises when one is no point
     if sweep.get("early_terminate") is not None:
-        rule, spec = _halting(sweep, problem.goal)
+        rule, spec, _ = _halting(sweep, problem.goals)
         warnings += rule.check(spec)
     return warnings
 
 
 def size(sweep: Mapping[str, Any]) -> int | None:
-    """How many points the sweep has; None when there is no end of them."""
-    return _read(sweep, None)[0].space.size
+    """How many trials the sweep has, a repeat counted as one; None when there is no end of points."""
+    problem, _, repeats, _ = _read(sweep, None)
+    return None if problem.space.size is None else problem.space.size * repeats.count
 
 
-def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, list[str]]:
-    """The problem, its method, and warnings."""
+def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, Repeats, list[str]]:
+    """The problem, its method, how often each point is tried, and warnings."""
     if not isinstance(sweep, Mapping):
         raise SpaceError("", f"a sweep is a mapping of keys like method and parameters; got {type(sweep).__name__}")
     name = sweep.get("method")
@@ -145,12 +131,14 @@ def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, 
     if space.size == 0:
         raise space.empty()
     warnings = list(space.warnings)
-    goal = read_goal(sweep, warnings)
-    goals = () if goal is None else (goal,)
-    return Problem(space, goal, None if given is None else int(given), sweep, goals), _methods[name], warnings
+    goals, limits = read_goals(sweep, warnings)
+    goal = goals[0] if goals else None
+    problem = Problem(space, goal, None if given is None else int(given), sweep, goals, limits)
+    return problem, _methods[name], read_repeats(sweep, warnings), warnings
 
 
-def _halting(sweep: Mapping[str, Any], goal: Goal | None) -> tuple[Rule, Mapping[str, Any]]:
+def _halting(sweep: Mapping[str, Any], goals: Sequence[Goal]) -> tuple[Rule, Mapping[str, Any], Goal]:
+    """The rule of `early_terminate`, its keys, and the first goal, which it goes by."""
     spec = sweep["early_terminate"]
     if not isinstance(spec, Mapping):
         raise SpaceError("early_terminate", f"must be a mapping like `{{type: hyperband, min_iter: 3}}`; got {spec!r}")
@@ -158,11 +146,11 @@ def _halting(sweep: Mapping[str, Any], goal: Goal | None) -> tuple[Rule, Mapping
     if not isinstance(name, str) or name not in _rules:
         got = "is missing" if name is None else f"{name!r} is no stopping rule"
         raise SpaceError("early_terminate.type", f"{got}{nearest(name or '', _rules)}")
-    if goal is None:
+    if not goals:
         raise SpaceError("metric", "early_terminate needs a metric, like `{name: val_loss, goal: minimize}`")
     rule = _rules[name]
     rule.check(spec)
-    return rule, spec
+    return rule, spec, goals[0]
 
 
 def _known(trials: Sequence[Trial]) -> list[Trial]:
@@ -170,3 +158,9 @@ def _known(trials: Sequence[Trial]) -> list[Trial]:
         if trial.state not in STATES:
             raise ValueError(f"trial {trial.id}: state {trial.state!r} is none of {', '.join(STATES)}")
     return list(trials)
+
+
+__all__ = [
+    "Method",
+    "Problem", "Rule", "check", "methods", "register_method", "register_rule", "rules", "size", "stop", "suggest",
+]  # fmt: skip

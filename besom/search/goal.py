@@ -1,12 +1,13 @@
 """What a sweep optimises, and what a trial has to say about it.
 
-`Goal` reads the sweep's `metric`; `history` gives a trial's valid values of it, `values` one number per trial for a
-model. Inside search smaller is always better: a metric to maximise is negated here, once, on the way in.
+`read_goals` reads the sweep's `metric` and `metrics`; a `Goal` is to be minimised or maximised, a `Limit` must be kept.
+`history` gives a trial's valid values, `observe` one number per trial for a model. Inside search smaller is always better: a metric to maximise is negated here, once, on the way in.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,8 @@ GOALS = {"minimize": 1.0, "maximize": -1.0}
 LIKE = {"min": "minimize", "max": "maximize", "minimise": "minimize", "maximise": "maximize"}
 IMPUTE = ("worst", "best", "latest")
 WHILE_RUNNING = ("false", *IMPUTE)
-AGGREGATES = ("best", "last")
+AGGREGATES = ("best", "last", "mean_last_5")
+MEAN_LAST = re.compile(r"mean_last_([1-9]\d{0,5})")
 KEYS = ("name", "goal", "target", "impute", "impute_while_running", "agg")
 
 
@@ -31,7 +33,7 @@ KEYS = ("name", "goal", "target", "impute", "impute_while_running", "agg")
 class Goal:
     """The metric of a sweep. `sign`: 1.0 to minimise, -1.0 to maximise.
 
-    `agg`: which of a trial's values counts ("best" of all it logged, or the "last"). `impute`: what a failed or crashed
+    `agg`: which of a trial's values counts ("best" of all it logged, the "last", or "mean_last_k", the mean of the last k). `impute`: what a failed or crashed
     trial counts as: the "worst" of the other trials' values, or its own "best" or "latest" where it has one.
     `running`: how a trial that still runs counts: not yet ("false"), or by what it has logged so far.
     """
@@ -65,13 +67,18 @@ class Limit:
     high: float | None = None
     agg: str = "last"
 
+    @property
+    def goal(self) -> Goal:
+        """Its metric, for reading a trial's value of it."""
+        return Goal(self.name, agg=self.agg, impute="latest", running="latest")
+
     def excess(self, trial: Trial) -> float | None:
         """How far the trial is outside, in the metric's unit; at most 0 is fine; None when it says nothing."""
-        own = _own(Goal(self.name, agg=self.agg, impute="latest", running="latest"), trial)
-        if own is None:
+        value = own(self.goal, trial)
+        if value is None:
             return None
         return max(
-            -math.inf if self.low is None else self.low - own, -math.inf if self.high is None else own - self.high
+            -math.inf if self.low is None else self.low - value, -math.inf if self.high is None else value - self.high
         )
 
 
@@ -98,18 +105,18 @@ def observe(goal: Goal, trials: Sequence[Trial]) -> Observed:
     value = np.full(n, math.nan)
     known, pending, worst = np.zeros(n, bool), np.zeros(n, bool), np.zeros(n, bool)
     for i, trial in enumerate(trials):
-        own = _own(goal, trial)
+        mine = own(goal, trial)
         if trial.state in ("pending", "running"):
-            known[i] = own is not None and trial.state == "running"
+            known[i] = mine is not None and trial.state == "running"
             pending[i] = not known[i]
         elif trial.state in ("failed", "crashed"):
-            worst[i] = own is None
-            known[i] = own is not None
+            worst[i] = mine is None
+            known[i] = mine is not None
         else:
-            known[i] = own is not None
-            worst[i] = own is None and (trial.state != "killed" or bool(trial.metrics.get(goal.name)))
-        if known[i] and own is not None:
-            value[i] = own
+            known[i] = mine is not None
+            worst[i] = mine is None and (trial.state != "killed" or bool(trial.metrics.get(goal.name)))
+        if known[i] and mine is not None:
+            value[i] = mine
     if known.any():
         value[worst] = value[known].max()
         known |= worst
@@ -124,8 +131,8 @@ def front(values: Floats) -> NDArray[np.intp]:
     return np.flatnonzero(~(no_worse & better).any(axis=0))
 
 
-def _own(goal: Goal, trial: Trial) -> float | None:
-    """The trial's own number, None when it has none or it must not count."""
+def own(goal: Goal, trial: Trial) -> float | None:
+    """The trial's own number, smaller is better; None when it has none or it must not count."""
     how = goal.agg
     if trial.state in ("failed", "crashed"):
         how = goal.impute
@@ -136,34 +143,83 @@ def _own(goal: Goal, trial: Trial) -> float | None:
     values = goal.history(trial)
     if not values:
         return None
-    return min(values) if how == "best" else values[-1]
+    if how == "best":
+        return min(values)
+    several = MEAN_LAST.fullmatch(how)
+    last = values[-int(several[1]) :] if several else values[-1:]
+    return sum(v / len(last) for v in last)
 
 
-def read_goal(sweep: Mapping[str, Any], warnings: list[str]) -> Goal | None:
-    """The goal of a sweep, None when it has no metric. Raises SpaceError; appends to `warnings`."""
-    spec = sweep.get("metric")
-    if spec is None:
-        return None
+def read_goals(sweep: Mapping[str, Any], warnings: list[str]) -> tuple[tuple[Goal, ...], tuple[Limit, ...]]:
+    """The objectives and the outcome constraints of a sweep. Raises SpaceError; appends to `warnings`.
+
+    An entry of `metrics` with only `min` or `max` is a constraint; one with a goal too is both.
+    """
+    goals, limits = [], []
+    if sweep.get("metric") is not None:
+        goals.append(_goal(_mapping(sweep["metric"], "metric", warnings), "metric", warnings))
+    entries = sweep.get("metrics") or []
+    if not isinstance(entries, list | tuple):
+        raise SpaceError(
+            "metrics", f"must be a list, like `[{{name: val_loss}}, {{name: latency, max: 20}}]`; got {entries!r}"
+        )
+    for i, entry in enumerate(entries):
+        where = f"metrics[{i}]"
+        spec = _mapping(entry, where, warnings)
+        goal = _goal(spec, where, warnings, ("min", "max"))
+        low, high = (_bound(spec, key, where) for key in ("min", "max"))
+        if low is not None and high is not None and low > high:
+            raise SpaceError(f"{where}.min", f"min must not be above max; got min {low!r} and max {high!r}: swap them")
+        bounded = low is not None or high is not None
+        if bounded:
+            limits.append(Limit(goal.name, low, high, goal.agg if spec.get("agg") else "last"))
+        if not bounded or spec.get("goal") is not None:
+            goals.append(goal)
+    for i, goal in enumerate(goals):
+        if any(goal.name == other.name for other in goals[:i]):
+            raise SpaceError("metrics", f"the metric {goal.name!r} has two goals; name each once")
+    return tuple(goals), tuple(limits)
+
+
+def _mapping(spec: Any, where: str, warnings: list[str]) -> Mapping[str, Any]:
     if isinstance(spec, str):
-        warnings.append(f"metric: the text {spec!r} is read as `{{name: {spec}, goal: minimize}}`")
+        warnings.append(f"{where}: the text {spec!r} is read as `{{name: {spec}, goal: minimize}}`")
         spec = {"name": spec}
     if not isinstance(spec, Mapping):
-        raise SpaceError("metric", f"must be a mapping like `{{name: val_loss, goal: minimize}}`; got {spec!r}")
+        raise SpaceError(where, f"must be a mapping like `{{name: val_loss, goal: minimize}}`; got {spec!r}")
+    return spec
+
+
+def _goal(spec: Mapping[str, Any], where: str, warnings: list[str], more: tuple[str, ...] = ()) -> Goal:
     name = spec.get("name")
     if not isinstance(name, str) or not name:
-        raise SpaceError("metric.name", f"must be the name of a metric that the script logs; got {name!r}")
-    warnings.extend(f"metric.{key}: is no key of metric{nearest(key, KEYS)}" for key in spec if key not in KEYS)
-    sign = GOALS[_word(spec, "goal", tuple(GOALS), "minimize", warnings)]
-    agg = _word(spec, "agg", AGGREGATES, "best", warnings)
-    impute = _word(spec, "impute", IMPUTE, "worst", warnings)
-    running = _word(spec, "impute_while_running", WHILE_RUNNING, "false", warnings)
+        raise SpaceError(f"{where}.name", f"must be the name of a metric that the script logs; got {name!r}")
+    known = KEYS + more
+    warnings.extend(f"{where}.{key}: is no key of metric{nearest(key, known)}" for key in spec if key not in known)
+    sign = GOALS[_word(spec, "goal", where, tuple(GOALS), "minimize", warnings)]
+    agg = str(spec.get("agg"))
+    if not MEAN_LAST.fullmatch(agg):
+        agg = _word(spec, "agg", where, AGGREGATES, "best", warnings)
+    impute = _word(spec, "impute", where, IMPUTE, "worst", warnings)
+    running = _word(spec, "impute_while_running", where, WHILE_RUNNING, "false", warnings)
     target = spec.get("target")
     if target is not None and number(target) is None:
-        raise SpaceError("metric.target", f"must be a number; got {target!r}")
+        raise SpaceError(f"{where}.target", f"must be a number; got {target!r}")
     return Goal(name, sign, agg, impute, "latest" if running == "worst" else running)
 
 
-def _word(spec: Mapping[str, Any], key: str, known: tuple[str, ...], default: str, warnings: list[str]) -> str:
+def _bound(spec: Mapping[str, Any], key: str, where: str) -> float | None:
+    if spec.get(key) is None:
+        return None
+    x = number(spec[key])
+    if x is None or not math.isfinite(x):
+        raise SpaceError(f"{where}.{key}", f"must be a finite number; got {spec[key]!r}")
+    return x
+
+
+def _word(
+    spec: Mapping[str, Any], key: str, where: str, known: tuple[str, ...], default: str, warnings: list[str]
+) -> str:
     """One of some words; a plain variant spelling is understood with a warning."""
     given = spec.get(key)
     if given is None:
@@ -173,7 +229,7 @@ def _word(spec: Mapping[str, Any], key: str, known: tuple[str, ...], default: st
     plain = str(given).strip().lower()
     plain = LIKE.get(plain, plain)
     if plain not in known:
-        raise SpaceError(f"metric.{key}", f"{given!r} is not understood{nearest(given, known)}")
+        raise SpaceError(f"{where}.{key}", f"{given!r} is not understood{nearest(given, known)}")
     if given is not False:
-        warnings.append(f"metric.{key}: {given!r} is read as {plain}")
+        warnings.append(f"{where}.{key}: {given!r} is read as {plain}")
     return plain

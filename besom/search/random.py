@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from besom.search.engine import Problem
+from besom.search.problem import Problem
 from besom.search.space import Space, keys
 from besom.search.trial import Suggestion, Trial
 

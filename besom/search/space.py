@@ -144,33 +144,41 @@ class Space:
 
     def draw(self, u: Sequence[float]) -> dict[str, Any]:
         """The params of a random point: `u` in [0, 1] per free parameter, probabilities obeyed. Constraints may break."""
-        pairs = zip(self.free, u, strict=True)
-        return self._fill([p.domain.draw(x) if isinstance(p.domain, Choice) else p.domain.value(x) for p, x in pairs])
+        return self._nest(self._settle(self._drawn(u)))
 
-    def sample(self, generator: np.random.Generator) -> dict[str, Any]:
-        """The params of a random admissible point. Raises SpaceError when DRAWS in a row break a constraint."""
-        for _ in range(DRAWS if self.constrained else 1):
-            params = self.draw(generator.random(len(self.free)).tolist())
-            if self.admits(params):
-                return params
-        raise self.empty()
+    def sample(self, generator: np.random.Generator, given: Mapping[int, Any] | None = None) -> dict[str, Any]:
+        """The params of a random admissible point. `given`: values that it has, by number of the parameter.
 
-    def empty(self) -> SpaceError:
-        """What to raise when no admissible point is found: it names the constraint that holds least often."""
+        Raises SpaceError when DRAWS in a row break a constraint, or leave a given parameter dead.
+        """
+        given = given or {}
+        for _ in range(DRAWS if self.constrained or given else 1):
+            settled = self._random(generator, given)
+            alive = all(self.parameters[i].path in settled for i in given)
+            if alive and all(_holds(c, settled) for c in self.constraints):
+                return self._nest(settled)
+        raise self.empty(given)
+
+    def empty(self, given: Mapping[int, Any] | None = None) -> SpaceError:
+        """What to raise when no admissible point is found: it names the rule that holds least often."""
         dice = np.random.default_rng(0)
-        points = [self._given(self.draw(dice.random(len(self.free)).tolist())) for _ in range(500)]
-        held = [sum(_holds(c, values) for values in points) for c in self.constraints]
-        worst = min(range(len(held)), key=held.__getitem__)
-        told = f"`{self.constraints[worst].text}` held in {held[worst]} of {len(points)}"
-        message = (
-            f"no point was found that satisfies all constraints; of random points, {told}: widen ranges or loosen it"
+        points = [self._random(dice, given or {}) for _ in range(500)]
+        lives = [
+            (p.when, [p.path in v for v in points]) for p in map(self.parameters.__getitem__, given or ()) if p.when
+        ]
+        held = [(c, [_holds(c, v) for v in points]) for c in self.constraints]
+        rule, often = min(lives + held, key=lambda pair: sum(pair[1]))
+        told = (
+            f"of {len(points)} random points{' with these values' if given else ''}, {sum(often)} satisfy `{rule.text}`"
         )
-        return SpaceError(f"constraints[{worst}]", message)
+        return SpaceError(
+            "constraints", f"no point was found that satisfies all: {told}; widen ranges or loosen the rule"
+        )
 
     def decode(self, u: Sequence[float]) -> dict[str, Any]:
         """The params that a row of u values stands for. NaN, where it is not dead, counts as 1/2."""
         values = [p.domain.value(0.5 if math.isnan(x) else float(x)) for p, x in zip(self.free, u, strict=True)]
-        return self._fill(values)
+        return self._nest(self._settle(self._whole(values)))
 
     def encode(self, points: Sequence[Mapping[str, Any]]) -> Floats:
         """(n, d) u values of params, d free parameters; NaN where a parameter is dead, missing, or has none of its values."""
@@ -351,9 +359,20 @@ class Space:
                 found.append(max(self._reach[self._number[path]] for path in rule.uses))
         return min(found, default=None)
 
-    def _fill(self, free: Sequence[Any]) -> dict[str, Any]:
+    def _random(self, generator: np.random.Generator, given: Mapping[int, Any]) -> dict[Path, Any]:
+        values = self._drawn(generator.random(len(self.free)).tolist())
+        for i, value in given.items():
+            values[i] = value
+        return self._settle(values)
+
+    def _drawn(self, u: Sequence[float]) -> list[Any]:
+        pairs = zip(self.free, u, strict=True)
+        return self._whole([p.domain.draw(x) if isinstance(p.domain, Choice) else p.domain.value(x) for p, x in pairs])
+
+    def _whole(self, free: Sequence[Any]) -> list[Any]:
+        """A value for each parameter, from one for each free one."""
         rest = iter(free)
-        return self._nest(self._settle([p.domain.at(0) if p.domain.size == 1 else next(rest) for p in self.parameters]))
+        return [p.domain.at(0) if p.domain.size == 1 else next(rest) for p in self.parameters]
 
     def _nest(self, values: Mapping[Path, Any]) -> dict[str, Any]:
         params: dict[str, Any] = {}
