@@ -2,14 +2,19 @@
 
     class Launcher(Protocol)       one way to start agents
     launch/local.py                as processes of this machine
+    launch/slurm.py                as tasks of a Slurm job array
+    launch/ray.py                  as detached actors of a Ray cluster
 
 An implementation inherits the tests of besom/testing/launcher.py.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from besom.core.errors import UsageError
 
 
 class Launcher(Protocol):
@@ -35,3 +40,9 @@ class Launcher(Protocol):
     def stop(self, handles: Sequence[str], *, grace: float) -> None:
         """Ask the agents to leave (SIGTERM or its like), so that they give their trials back, and end those that are still
         there after `grace` seconds. Returns when none is left; handles of agents that ended already change nothing."""
+
+
+def check(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Raises UsageError when the agent's program is not here; a cluster would tell it late and in a file."""
+    if shutil.which(argv[0], path=env.get("PATH")) is None:
+        raise UsageError(f"the agent cannot be started as {argv[0]!r}: there is no such program")
