@@ -4,7 +4,7 @@ The walk it serves: ingest -> `Alerting.watch` (inside ingest's transaction: an 
 row, once) -> `deliver` -> notify. With and without a server it is the same; who calls `deliver` differs.
 
 Quiet, so kept and shown but not sent: a run that was killed or preempted, a trial of a sweep that finished (the sweep tells
-its own end), what is older than a week, and a title that was sent within its `wait_duration`.
+its own end), what is older than a week or imported, and a title that was sent within its `wait_duration`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from besom.store.sweeps import SweepRow
 KINDS = ("slack",)
 OLD = 7 * 86400.0
 """Seconds after which nothing is sent any more."""
+IMPORTED = "the run was imported"
 LONGEST_PAUSE = 300.0
 Send = Callable[[str, str], notify.Answer]
 
@@ -57,7 +58,7 @@ class Alerting:
         for seq, record in zip(told.seqs, told.records, strict=True):
             if isinstance(record, rec.Alert):
                 key = f"{told.pk}:{told.stream}:{seq}"
-                quiet = "older than a week" if record.time < now - OLD else ""
+                quiet = IMPORTED if _imported(told.after) else "older than a week" if record.time < now - OLD else ""
                 new = NewAlert(
                     key, record.time, record.title, record.text, record.level, told.pk, quiet=quiet, wait=record.wait
                 )
@@ -147,6 +148,11 @@ class Alerting:
         self._store.settle(alert.id, SENT if sent else FAILED, done=done, tries=tries, due=now, reason=reason)
 
 
+def _imported(state: RunState) -> bool:
+    """It ran elsewhere, and its news is no news any more."""
+    return bool(state.meta.get("imported"))
+
+
 def run_end(pk: int, state: RunState, now: float) -> NewAlert:
     """The alert that the end of a run is. The same life of a run has one; a later word about it replaces an unsent one."""
     quiet = ""
@@ -154,6 +160,8 @@ def run_end(pk: int, state: RunState, now: float) -> NewAlert:
         quiet = f"the run was {state.state}"
     elif state.state == rec.FINISHED and state.sweep:
         quiet = "a trial of a sweep; the sweep tells its own end"
+    elif _imported(state):
+        quiet = IMPORTED
     elif (state.ended or now) < now - OLD:
         quiet = "older than a week"
     parts = [_lasted(state)]
