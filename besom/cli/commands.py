@@ -30,7 +30,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "projects": ("besom.cli.runs:projects", "List projects."),
         "runs": ("besom.cli.runs:runs", "List the runs of a project or a sweep, best first when sorted by a metric."),
         "run": ("besom.cli.runs:run", "Show one run with a chart of its metrics."),
-        "export": ("besom.cli.export:export", "Write runs, or every row they logged, as CSV."),
+        "import": ("besom.cli.imports:import_", "Import runs of W&B, TensorBoard, MLflow or Optuna."),
+        "export": ("besom.cli.export:export", "Write runs, or every row they logged, as CSV, JSON lines or Parquet."),
         "journal": ("besom.cli.journal:journal", "Look into the files that runs write."),
     },
     "Server and settings": {

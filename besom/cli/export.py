@@ -1,4 +1,4 @@
-"""`besom export`: runs, or every row they logged, as CSV on standard output or in a file. How a value is written is exchange's."""
+"""`besom export`: runs, or every row they logged, on standard output or in a file. How a value is written is exchange's."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import click
 from besom.cli.output import note
 from besom.cli.runs import select
 from besom.cli.session import check_project, find_project, find_sweep, session
+from besom.core.errors import UsageError
 from besom.core.wire import Rows
+from besom.exchange import parquet
 from besom.exchange.csv import rows_to_csv, runs_to_csv
+from besom.exchange.jsonl import rows_to_jsonl, runs_to_jsonl
 
 if TYPE_CHECKING:
     from besom.client import Client
@@ -32,6 +35,12 @@ ROWS = 10_000
 @click.option("--sort", metavar="KEY", help="As in `besom runs`.")
 @click.option("--history", is_flag=True, help="One line for each row that was logged, not one for each run.")
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(("csv", "jsonl", "parquet")),
+    help="What to write. Default: what the file's name ends in, else csv.",
+)
+@click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write. Default: standard output."
 )
 def export(
@@ -41,12 +50,17 @@ def export(
     filter_text: str | None,
     sort: str | None,
     history: bool,
+    form: str | None,
     output: Path | None,
 ) -> None:
-    """Write runs, or every row they logged, as CSV.
+    """Write runs, or every row they logged, as CSV, JSON lines or Parquet.
 
     For each run of PROJECT its config, its summary, and last and best of each metric.
     """
+    ending = output.suffix.lstrip(".").lower() if output else ""
+    form = form or (ending if ending in ("jsonl", "parquet") else "csv")
+    if form == "parquet" and output is None:
+        raise UsageError("Parquet is written to a file: name it with -o FILE")
     with session(entity=entity) as (settings, client):
         sweep = client.sweep(*find_sweep(client, settings, sweep_name)) if sweep_name else None
         where = (sweep.entity, sweep.project) if sweep else find_project(client, settings, project)
@@ -57,13 +71,25 @@ def export(
             page, _, _ = select(client, where, sweep, filter_text, sort, PAGE, offset)
             found += page.runs
             offset = page.next
-        lines = rows_to_csv(joined(list(rows_of(client, found)))) if history else runs_to_csv(found)
-        if output is None:
-            sys.stdout.writelines(lines)
-            return
-        with output.open("w", newline="", encoding="utf-8") as file:
-            file.writelines(lines)
+        write(found, list(rows_of(client, found)) if history else None, form, output)
+    if output is not None:
         note(f"{len(found)} runs in {output}")
+
+
+def write(runs: list[RunView], pages: list[Rows] | None, form: str, output: Path | None) -> None:
+    """Write the rows of `pages`, or without them the runs, in the form asked for."""
+    if form == "parquet" and output is not None:
+        parquet.write_runs(runs, output) if pages is None else parquet.write_rows(list(joined(pages)), output)
+        return
+    if form == "csv":
+        lines = runs_to_csv(runs) if pages is None else rows_to_csv(joined(pages))
+    else:
+        lines = runs_to_jsonl(runs) if pages is None else rows_to_jsonl(pages)
+    if output is None:
+        sys.stdout.writelines(lines)
+        return
+    with output.open("w", newline="", encoding="utf-8") as file:
+        file.writelines(lines)
 
 
 def rows_of(client: Client, runs: list[RunView]) -> Iterator[Rows]:

@@ -1,1 +1,1 @@
-"""Runs in and out of besom as iterables of records or rows. Knows no store and no network."""
+"""Runs in and out of besom: what other tools keep as records, what besom keeps as files. Knows no store and no network."""

@@ -1,0 +1,66 @@
+"""MLflow's database and its folder: both as the real library wrote them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from besom.settings import load
+
+from .conftest import python
+
+SCRIPT = """
+import sys, mlflow
+for uri in ("sqlite:///ml.db", "file:./mlruns"):
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("my digits")
+    with mlflow.start_run(run_name="one", tags={"team": "a"}, description="a note") as run:
+        mlflow.log_params({"lr": 1e-3, "opt": "adam", "layers": 2, "amsgrad": True, "sizes": [8, 8], "code": "007"})
+        for i in range(3):
+            mlflow.log_metrics({"val/loss": 1 / (i + 1), "acc": float("nan") if i == 1 else i}, step=i)
+        mlflow.log_metric("without_step", 1)
+        mlflow.log_metric("without_step", 2)
+        with mlflow.start_run(run_name="child", nested=True):
+            mlflow.log_metric("x", float("inf"))
+    try:
+        with mlflow.start_run(run_name="broken"):
+            raise ValueError
+    except ValueError:
+        pass
+    with mlflow.start_run(run_name="gone") as gone:
+        pass
+    mlflow.delete_run(gone.info.run_id)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("mlflow")
+    python(SCRIPT, place, MLFLOW_ALLOW_FILE_STORE="true", MLFLOW_DISABLE_TELEMETRY="true")
+    return place
+
+
+@pytest.mark.parametrize("place", ["ml.db", "mlruns", "sqlite:///{}/ml.db"])
+def test_runs_come_over(besom, runs, client, kept, folder: Path, place: str) -> None:
+    place = place.format(folder) if "://" in place else str(folder / place)
+    besom("import", "mlflow", place)
+    found = runs("my-digits")
+    assert {name: run.state for name, run in found.items()} == {
+        "one": "finished",
+        "child": "finished",
+        "broken": "failed",
+    }
+    one = found["one"]
+    assert one.config == {"lr": 0.001, "opt": "adam", "layers": 2, "amsgrad": True, "sizes": "[8, 8]", "code": "007"}
+    assert (one.tags, one.notes, found["child"].group) == (("team=a",), "a note", one.id)
+    rows = client.rows(load().entity, "my-digits", one.id).columns
+    losses = [(step, loss) for step, loss in zip(rows["_step"], rows["val/loss"], strict=True) if loss is not None]
+    assert losses == [(0, 1), (1, 1 / 2), (2, 1 / 3)]
+    assert [value for value in rows["without_step"] if value is not None] == [1, 2]
+    assert math.isnan(next(acc for step, acc in zip(rows["_step"], rows["acc"], strict=True) if step == 1))
+    assert found["child"].metrics["x"].last == math.inf
+    before = kept("my-digits")
+    assert "0 with something new" in besom("import", "mlflow", place).stdout
+    assert kept("my-digits") == before
