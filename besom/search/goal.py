@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from besom.search.domain import number
 from besom.search.error import SpaceError, nearest
+from besom.search.halting.curves import ended, shelved
 from besom.search.laws import Floats
 from besom.search.trial import Trial
 
@@ -57,6 +58,11 @@ class Goal:
                 found.append(self.sign * x)
         return found
 
+    def curve(self, trial: Trial) -> Floats:
+        """(n,) what would count if the trial ended at each of its values; smaller is better."""
+        history = np.array(self.history(trial))
+        return np.minimum.accumulate(history) if self.agg == "best" and len(history) else history
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -86,20 +92,23 @@ class Limit:
 class Observed:
     """One number per trial for a model. Arrays of length n, in the order of the trials given.
 
-    `value`: smaller is better; meaningful where `known`. `pending`: proposed or running, no value yet.
-    A trial that is neither (killed by a person before it logged anything) only marks its point as tried.
+    `value`: smaller is better; meaningful where `known`. `pending`: proposed or running, no value yet. `failed`: ended
+    without a finite value of its own. A trial that is none of these (killed by a person before it logged anything) only
+    marks its point as tried.
     """
 
     value: Floats
     known: np.ndarray[Any, np.dtype[np.bool_]]
     pending: np.ndarray[Any, np.dtype[np.bool_]]
+    failed: np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def observe(goal: Goal, trials: Sequence[Trial]) -> Observed:
     """What the trials say. Values that are not finite, and failures, count as the worst finite value of the others.
 
     That worst is taken over each trial's own result, never over the first epochs of good trials, so that one spike
-    does not poison the model. With no finite value anywhere a failure is unknown.
+    does not poison the model. With no finite value anywhere a failure is unknown. A trial that a rule stopped counts as
+    what it would have come to (halting/curves), never as better than the best.
     """
     n = len(trials)
     value = np.full(n, math.nan)
@@ -118,9 +127,18 @@ def observe(goal: Goal, trials: Sequence[Trial]) -> Observed:
         if known[i] and mine is not None:
             value[i] = mine
     if known.any():
+        _shelve(goal, trials, value, known)
         value[worst] = value[known].max()
         known |= worst
-    return Observed(value, known, pending)
+    return Observed(value, known, pending, worst)
+
+
+def _shelve(goal: Goal, trials: Sequence[Trial], value: Floats, known: NDArray[np.bool_]) -> None:
+    """Give each trial that a rule stopped the value it would have come to, by the curves of those that finished."""
+    stopped = [i for i, t in enumerate(trials) if t.state == "stopped" and known[i]]
+    done = [c for t in trials if stopped and t.state == "finished" and len(c := goal.curve(t))]
+    if len(done) >= 2:
+        value[stopped] = shelved([goal.curve(trials[i]) for i in stopped], ended(done), float(value[known].min()))
 
 
 def front(values: Floats) -> NDArray[np.intp]:
@@ -143,6 +161,11 @@ def own(goal: Goal, trial: Trial) -> float | None:
     values = goal.history(trial)
     if not values:
         return None
+    return aggregate(values, how)
+
+
+def aggregate(values: Sequence[float], how: str) -> float:
+    """One number for a trial's values (at least one, smaller is better): "best", "mean_last_k", else the last."""
     if how == "best":
         return min(values)
     several = MEAN_LAST.fullmatch(how)

@@ -23,6 +23,14 @@ def lapack() -> Any:
 
 
 @cache
+def blas() -> Any:
+    """scipy.linalg.blas"""
+    from scipy.linalg import blas as module
+
+    return module
+
+
+@cache
 def special() -> Any:
     """scipy.special"""
     from scipy import special as module

@@ -9,7 +9,8 @@ minimisation. It knows no trials; what is tried already is for the caller to lea
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -46,27 +47,80 @@ def log_h(z: Floats) -> Floats:
     return out
 
 
-def log_ei(mean: Floats, deviation: Floats, incumbent: float) -> Floats:
-    """(n,) log of the expected improvement below `incumbent`."""
+def log_ei(mean: Floats, deviation: Floats, incumbent: Any) -> Floats:
+    """The log of the expected improvement below `incumbent`, of the shape that all three broadcast to."""
     return log_h((incumbent - mean) / deviation) + np.log(deviation)
 
 
-class Search:
-    """One search for the point of greatest log expected improvement."""
+def log_h_slopes(z: Floats, h: Floats) -> tuple[Floats, Floats]:
+    """phi(z) / exp(h) and Phi(z) / exp(h), the latter the derivative of h = log_h(z)."""
+    return np.exp(-0.5 * z * z - HALF_LOG_2PI - h), np.exp(special().log_ndtr(z) - h)
 
-    def __init__(self, posterior: Posterior, incumbent: float, generator: np.random.Generator) -> None:
-        self.posterior, self.incumbent, self.generator = posterior, incumbent, generator
+
+class Term(Protocol):
+    """A part of the acquisition's logarithm, over snapped rows; the parts add up."""
+
+    def score(self, rows: Floats) -> Floats:
+        """(n,) its value at each row."""
+
+    def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
+        """(n,) its value at each row and (n, d) the gradient, zero in categories and where a row is dead."""
+
+
+class Improvement:
+    """Log expected improvement. Over several processes, each with its incumbent: the log of the mean improvement.
+
+    Such processes are fantasies of what pending trials will say; their mean is the joint improvement that one more
+    point adds to them. Wilson, Hutter and Deisenroth, "Maximizing acquisition functions for Bayesian optimization" (2018).
+    """
+
+    def __init__(self, posterior: Posterior, incumbents: Floats) -> None:
+        self.posterior, self.incumbents = posterior, incumbents
+
+    def score(self, rows: Floats) -> Floats:
+        means, deviation = self.posterior.predict(rows)
+        values = log_ei(means, deviation[:, None], self.incumbents)
+        return log_mean(values) if values.shape[1] > 1 else values[:, 0]
+
+    def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
+        means, deviation, pull = self.posterior.moving(rows)
+        z = np.maximum((self.incumbents - means) / deviation[:, None], -1e7)
+        h = log_h(z)
+        total = log_mean(h)
+        share = np.exp(h - total[:, None]) / h.shape[1]
+        phi, ndtr = log_h_slopes(z, h)
+        by_mean, by_deviation = share * ndtr / -deviation[:, None], (share * phi).sum(axis=1) / deviation
+        return total + np.log(deviation), pull(by_mean, by_deviation)
+
+
+def log_mean(values: Floats) -> Floats:
+    """(n,) log of the mean of exp of values, (n, m)."""
+    top = values.max(axis=1)
+    return np.asarray(top + np.log(np.exp(values - top[:, None]).mean(axis=1)))
+
+
+class Search:
+    """One search for the point where the sum of `terms` is greatest. `centres`: rows, the most promising known ones."""
+
+    def __init__(
+        self, terms: Sequence[Term], posterior: Posterior, centres: Floats, generator: np.random.Generator
+    ) -> None:
+        self.terms, self.posterior, self.centres, self.generator = terms, posterior, centres, generator
         self.layout: Layout = posterior.layout
         self.reach = np.clip(1.0 / np.sqrt(posterior.weight), 0.05, 1.0)
 
     def score(self, rows: Floats) -> Floats:
-        """(n,) log expected improvement at snapped rows."""
-        return log_ei(*self.posterior.predict(rows), self.incumbent)
+        """(n,) the acquisition's logarithm at snapped rows."""
+        return np.asarray(sum(term.score(rows) for term in self.terms))
+
+    def judge(self, rows: Floats) -> Floats:
+        """(n,) the score, minus infinity where a constraint of the space is broken."""
+        return np.where(self.layout.allowed(rows), self.score(rows), -np.inf)
 
     def ranked(self) -> tuple[Floats, Floats]:
         """Rows and their scores, the best first: the leaders after their climb, then the pool."""
         pool = self.pool()
-        scores = self.score(pool)
+        scores = self.judge(pool)
         rows = self.leaders(pool, scores)
         rows, climbed = self.climb(rows)
         if len(self.layout.coarse) and len(self.layout.smooth):
@@ -80,8 +134,7 @@ class Search:
         """(m, d) snapped points: anywhere, and around the best known ones."""
         d = self.layout.d
         anywhere = self.generator.random((UNIFORM, d))
-        best = np.argsort(self.posterior.t, kind="stable")[:AROUND]
-        centres = np.nan_to_num(self.posterior.rows[best], nan=0.5)
+        centres = np.where(np.isnan(c := self.centres[:AROUND]), self.generator.random(c.shape), c)
         steps = np.repeat(np.tile(SCALES, len(centres)), MOVES)
         return self.layout.snap(
             np.concatenate([anywhere, self.moved(np.repeat(centres, MOVES * len(SCALES), 0), steps)])
@@ -116,10 +169,10 @@ class Search:
     def climb(self, rows: Floats) -> tuple[Floats, Floats]:
         """Each row improved over coarse columns, then over smooth ones; and the scores."""
         rows = self.by_value(rows) if len(self.layout.coarse) else rows.copy()
-        scores = self.score(rows)
+        scores = self.judge(rows)
         if len(self.layout.smooth):
-            smooth = self.layout.snap(np.array([self.by_gradient(row) for row in rows]))
-            better = self.score(smooth)
+            smooth = self.layout.snap(self.by_gradient(rows))
+            better = self.judge(smooth)
             rows = np.where((better > scores)[:, None], smooth, rows)
             scores = np.maximum(scores, better)
         return rows, scores
@@ -127,14 +180,14 @@ class Search:
     def by_value(self, rows: Floats) -> Floats:
         """Coordinate search of all rows at once over the coarse columns, up to three sweeps."""
         rows = rows.copy()
-        scores = self.score(rows)
+        scores = self.judge(rows)
         for _ in range(3):
             changed = False
             for j in self.layout.coarse:
                 trial, owner = self._alternatives(rows, j)
                 if not len(trial):
                     continue
-                found = self.score(trial)
+                found = self.judge(trial)
                 for i in range(len(rows)):
                     mine = np.flatnonzero(owner == i)
                     if len(mine) and found[best := mine[np.argmax(found[mine])]] > scores[i] + 1e-12:
@@ -151,6 +204,8 @@ class Search:
         owners: list[int] = []
         places: list[int] = []
         for i, row in enumerate(rows):
+            if math.isnan(row[j]):
+                continue
             here = self.layout.place(row, j)
             if k <= ALL:
                 options = set(range(k))
@@ -166,38 +221,27 @@ class Search:
                     places.append(place)
         trial = rows[owners]
         trial[:, j] = levels[places]
+        if self.layout.space.conditional:  # what comes to life takes any value
+            trial = self.layout.snap(np.where(np.isnan(trial), self.generator.random(trial.shape), trial))
         return trial, np.array(owners, dtype=int)
 
-    def by_gradient(self, row: Floats) -> Floats:
-        """The row with its smooth columns moved uphill."""
+    def by_gradient(self, rows: Floats) -> Floats:
+        """The rows with their smooth columns moved uphill, all at once: the sum of the scores has each one's gradient."""
         smooth = self.layout.smooth
-        line = self.posterior.along(row, smooth)
+        alive = ~np.isnan(rows[:, smooth])
+
+        def at(x: Floats) -> Floats:
+            new = rows.copy()
+            new[:, smooth] = np.where(alive, x.reshape(alive.shape), np.nan)
+            return new
 
         def descend(x: Floats) -> tuple[float, Floats]:
-            mean, deviation, mean_slope, slope = line(x)
-            z = (self.incumbent - mean) / deviation
-            h, phi_ratio, ndtr_ratio = _ratios(z)
-            gradient = (ndtr_ratio * mean_slope - phi_ratio * slope) / deviation
-            return -(h + math.log(deviation)), gradient
+            parts = [term.slopes(at(x)) for term in self.terms]
+            values, gradients = (sum(part[k] for part in parts) for k in range(2))
+            return -float(np.sum(values)), -np.asarray(gradients)[:, smooth].ravel()
 
+        start = np.nan_to_num(rows[:, smooth], nan=0.5).ravel()
         options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
-        bounds = [(0.0, 1.0)] * len(smooth)
-        result: Any = minimizer()(descend, row[smooth], jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        new = row.copy()
-        new[smooth] = np.clip(result.x, 0.0, 1.0)
-        return new
-
-
-def _ratios(z: float) -> tuple[float, float, float]:
-    """log h(z), phi(z) / h(z), Phi(z) / h(z)."""
-    if z > -1.0:
-        phi = math.exp(-0.5 * z * z - HALF_LOG_2PI)
-        big = 0.5 * math.erfc(-z / math.sqrt(2.0))
-        h = phi + z * big
-        return math.log(h), phi / h, big / h
-    log_phi = -0.5 * z * z - HALF_LOG_2PI
-    if z < -1e4:
-        return log_phi - 2.0 * math.log(-z), z * z, -z
-    mills = math.sqrt(math.pi / 2) * float(special().erfcx(-z / math.sqrt(2.0)))
-    rest = 1.0 + z * mills
-    return log_phi + math.log(rest), 1.0 / rest, mills / rest
+        bounds = [(0.0, 1.0)] * len(start)
+        result: Any = minimizer()(descend, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return at(np.clip(result.x, 0.0, 1.0))

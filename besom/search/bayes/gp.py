@@ -1,31 +1,37 @@
 """A Gaussian process over rows of u: the maximum a posteriori fit of its hyperparameters, and its posterior.
 
-Kernel a k(r^2) + (s + 1e-8) I with Matern-5/2 k, r^2 = sum of distance_j / l_j^2 (squared difference of numbers, one
-for different categories); a constant mean c ~ N(0, 1) by generalised least squares. theta = (log l_1..d, log a,
-log s). Rasmussen and Williams (2006) for the mathematics; Hvarfner et al. (2024) for a lengthscale prior that grows
-with the root of the dimension. Values are standardised by the caller. It knows no acquisition and no space.
+Kernel a k(r^2) + q (1 + g)^2 + (s + 1e-8) I: a Matern-5/2 k of r^2 = sum of distance_j / l_j^2 (see `layout`), a
+quadratic surface of the numbers x_j in [-1, 1], g = sum of x_j x'_j / l_j^2, and noise. The second is Bayesian regression
+on all linear, square and product terms, so a bowl is known from few values however it is turned; what is no bowl is left
+to the first. A constant mean c ~ N(0, 1) by generalised least squares. theta = (log l_1..d, log a, log s, log q).
+Rasmussen and Williams (2006, sections 2.7 and 5.4) for the mathematics; Hvarfner et al. (2024) for a lengthscale prior
+that grows with the root of the dimension. Values are standardised by the caller. It knows no acquisition and no space.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from besom.search.bayes.layout import Layout
-from besom.search.heavy import lapack, minimizer
+from besom.search.heavy import blas, lapack, minimizer
 from besom.search.laws import Floats
 
 JITTER = 1e-8
-ROOT5 = math.sqrt(5.0)
+Pull = Callable[[Floats, Floats], Floats]
+Lifted = tuple[
+    Floats, Floats, Floats
+]  # rows as vectors: two whose product is 5 r^2, and one whose square product is curved
 FAILED = 1e15  # the objective where the kernel matrix has no Cholesky factor
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Independent normal priors of theta, (d + 2,), and its bounds."""
+    """Independent normal priors of theta, (d + 3,), and its bounds."""
 
     mean: Floats
     deviation: Floats
@@ -36,14 +42,14 @@ class Prior:
     @classmethod
     def of(cls, d: int) -> Prior:
         length = min(math.log(0.55) + 0.5 * math.log(max(d, 1)), math.log(1.6))
-        mean = np.array([length] * d + [0.0, -6.5])
+        mean = np.array([length] * d + [0.0, -6.5, -6.0])
         start = mean.copy()
-        start[-1] = -6.0
+        start[-2] = -6.0
         return cls(
             mean,
-            np.array([0.9] * d + [1.0, 1.8]),
-            np.array([-4.0] * d + [-4.0, -13.8]),
-            np.array([4.0] * d + [3.0, 0.5]),
+            np.array([0.9] * d + [1.0, 1.8, 2.0]),
+            np.array([-4.0] * d + [-4.0, -13.8, -12.0]),
+            np.array([4.0] * d + [3.0, 0.5, 3.0]),
             start,
         )
 
@@ -63,37 +69,58 @@ class Likelihood:
         self.n, self.d = len(rows), layout.d
         self.prior = Prior.of(self.d)
         self.apart, self.i, self.j = layout.distances(rows)
+        self.numeric = np.flatnonzero(~layout.category)
+        self.x = layout.curve(rows, np.ones(self.d))
         self.flat = self.i * self.n + self.j  # below the diagonal, row by row
         self.diagonal = np.arange(self.n) * (self.n + 1)
 
-    def __call__(self, theta: Floats, t: Floats) -> tuple[float, Floats]:
-        """Objective and gradient, (d + 2,). `t`: (n,)."""
+    def __call__(self, theta: Floats, t: Floats, slopes: bool = True) -> tuple[float, Floats]:
+        """Objective and gradient, (d + 3,); without `slopes` the gradient is not worked out. `t`: (n,)."""
         n, d, lib = self.n, self.d, lapack()
-        weight, a, s = np.exp(-2.0 * theta[:d]), math.exp(theta[d]), math.exp(theta[d + 1])
+        weight = np.exp(-2.0 * theta[:d])
+        a, s, q = np.exp(theta[d:]).tolist()
         k, slope = matern(self.apart @ weight)
         matrix = np.zeros(n * n)
         matrix[self.flat] = a * k
         matrix[self.diagonal] = a + s + JITTER
+        product = (self.x * weight[self.numeric]) @ self.x.T
+        product += 1.0
+        matrix += (q * product * product).ravel()
         # row-wise lower is column-wise upper: the transpose is in LAPACK's own order, so nothing is copied
         factor, failed = lib.dpotrf(matrix.reshape(n, n).T, lower=0, clean=0, overwrite_a=1)
+        gradient = np.zeros(d + 3)
         if failed:
-            return FAILED, np.zeros(d + 2)
+            return FAILED, gradient
         both = np.empty((n, 2), order="F")
         both[:, 0], both[:, 1] = t, 1.0
         solved, _ = lib.dpotrs(factor, both, lower=0)
         c = float(solved[:, 0].sum() / (solved[:, 1].sum() + 1.0))
         alpha = solved[:, 0] - c * solved[:, 1]
         log_root = float(np.log(factor.diagonal()).sum())
-        inverse, _ = lib.dpotri(factor, lower=0, overwrite_c=1)
-        packed = inverse.T.ravel()  # row-wise lower again, a view
-        pairs = packed[self.flat] - alpha[self.i] * alpha[self.j]
-        trace = 0.5 * float((packed[self.diagonal] - alpha * alpha).sum())
         gap = (theta - self.prior.mean) / self.prior.deviation
         value = 0.5 * float((t - c) @ alpha) + 0.5 * c * c + log_root + 0.5 * float(gap @ gap)
-        gradient = gap / self.prior.deviation
+        if not slopes:
+            return value, gradient
+        inverse, _ = lib.dpotri(factor, lower=0, overwrite_c=1)
+        packed = inverse.T.ravel()  # row-wise lower again, a view
+        pairs = (
+            packed[self.flat] - alpha[self.i] * alpha[self.j]
+        )  # of twice the derivative by the matrix, below its diagonal
+        own = 0.5 * (packed[self.diagonal] - alpha * alpha)
+        trace = float(own.sum())
+        gradient += gap / self.prior.deviation
         gradient[:d] += -2.0 * a * weight * ((pairs * slope) @ self.apart)
         gradient[d] += a * (float(pairs @ k) + trace)
         gradient[d + 1] += s * trace
+        below, diagonal = product.ravel()[self.flat], product.ravel()[self.diagonal]
+        pairs *= below
+        own *= diagonal
+        gradient[d + 2] += q * (float(pairs @ below) + float(own @ diagonal))
+        matrix = np.zeros(n * n)
+        matrix[self.flat] = pairs
+        matrix[self.diagonal] = own
+        moment = np.einsum("ij,ij->j", self.x, matrix.reshape(n, n) @ self.x)
+        gradient[self.numeric] -= 4.0 * q * weight[self.numeric] * moment
         return value, gradient
 
     def minimise(self, start: Floats, t: Floats, iterations: int) -> tuple[float, Floats]:
@@ -107,77 +134,127 @@ class Likelihood:
 
 
 class Posterior:
-    """The process given rows and values at one theta."""
+    """The process given rows and values at one theta. `t`: (n,), or (n, m) for m processes over the same rows.
 
-    def __init__(self, layout: Layout, rows: Floats, t: Floats, theta: Floats) -> None:
+    `noise`: (n,) each row's share of the noise; 1 for all when None.
+    """
+
+    def __init__(self, layout: Layout, rows: Floats, t: Floats, theta: Floats, noise: Floats | None = None) -> None:
         d, lib = layout.d, lapack()
-        self.layout, self.rows, self.t, self.theta = layout, rows, t, theta
+        self.layout, self.rows, self.theta = layout, rows, theta
+        self.t = t.reshape(len(rows), -1)
+        self.noise = np.ones(len(rows)) if noise is None else noise
         self.weight = np.exp(-2.0 * theta[:d])
-        self.a, self.s = math.exp(theta[d]), math.exp(theta[d + 1])
-        self.known = layout.embed(rows, self.weight)
-        self.norms = (self.known * self.known).sum(axis=1)
-        kernel = self._kernel(self.known)
-        extra = self.s + JITTER
+        self.a, self.s, self.q = np.exp(theta[d:]).tolist()
+        self.known = self._lift(rows)
+        matrix = self._kernel(self.known)
+        diagonal = np.einsum("ii->i", matrix)
+        own = self._own(self.known)
+        extra = self.s * self.noise + JITTER
         while True:
-            matrix = kernel + extra * np.eye(len(rows))
-            factor, failed = lib.dpotrf(matrix, lower=1, clean=1)
+            diagonal[:] = own + extra
+            factor, failed = lib.dpotrf(matrix.T, lower=1, clean=1)
             if not failed:
                 break
-            extra *= 10.0
-        self.root, _ = lib.dtrtri(factor, lower=1)  # the inverse of the factor: one product gives a variance
-        white, ones = self.root @ t, self.root @ np.ones(len(t))
-        self.c = float((ones @ white) / (ones @ ones + 1.0))
-        self.alpha = self.root.T @ (white - self.c * ones)
+            extra = extra * 10.0
+        self.root, _ = lib.dtrtri(factor, lower=1, overwrite_c=1)  # one product then gives a variance
+        white, ones = self.root @ self.t, self.root.sum(axis=1)
+        self.c = (ones @ white) / (ones @ ones + 1.0)
+        self.alpha = self.root.T @ (white - ones[:, None] * self.c)
 
-    def _kernel(self, embedded: Floats) -> Floats:
-        """(m, n) prior covariance of embedded rows with the known ones."""
-        r2 = (embedded * embedded).sum(axis=1)[:, None] + self.norms - 2.0 * (embedded @ self.known.T)
-        return self.a * matern(np.maximum(r2, 0.0, out=r2))[0]
+    def _lift(self, rows: Floats) -> Lifted:
+        flat = self.layout.embed(rows, 5.0 * self.weight)
+        ones = np.ones((len(rows), 1))
+        norms = (flat * flat).sum(axis=1)[:, None]
+        curve = np.concatenate([ones, self.layout.curve(rows, self.weight)], axis=1) * self.q**0.25
+        return np.concatenate([-2.0 * flat, norms, ones], axis=1), np.concatenate([flat, ones, norms], axis=1), curve
+
+    def _own(self, here: Lifted) -> Floats:
+        """(m,) prior variance of each row."""
+        return np.asarray(self.a + np.einsum("ij,ij->i", here[2], here[2]) ** 2)
+
+    def _kernel(self, here: Lifted, there: Lifted | None = None) -> Floats:
+        """(m, n) prior covariance of lifted rows with others, the known ones. In place: it is most of the work of a search."""
+        there = there or self.known
+        r2 = here[0] @ there[1].T  # five times the squared distance
+        np.maximum(r2, 0.0, out=r2)
+        root = np.sqrt(r2)
+        r2 *= 1.0 / 3.0
+        r2 += root
+        r2 += 1.0
+        np.subtract(math.log(self.a), root, out=root)
+        r2 *= np.exp(root, out=root)
+        curved = np.matmul(here[2], there[2].T, out=root)
+        curved *= curved
+        r2 += curved
+        return np.asarray(r2)
+
+    def means(self, rows: Floats) -> Floats:
+        """(k, m) the posterior means at rows, of each process."""
+        return np.asarray(self._kernel(self._lift(rows)) @ self.alpha + self.c)
 
     def mean(self, rows: Floats) -> Floats:
-        """(m,) the posterior mean at rows."""
-        return np.asarray(self.c + self._kernel(self.layout.embed(rows, self.weight)) @ self.alpha)
+        """(k,) the posterior mean at rows, over all processes."""
+        return np.asarray(self.means(rows).mean(axis=1))
 
     def predict(self, rows: Floats) -> tuple[Floats, Floats]:
-        """(m,) mean and deviation at rows, of the function itself, without noise."""
-        kernel = self._kernel(self.layout.embed(rows, self.weight))
-        white = kernel @ self.root.T
-        variance = self.a - np.einsum("ij,ij->i", white, white)
-        return self.c + kernel @ self.alpha, np.sqrt(np.maximum(variance, 1e-12 * self.a))
+        """(k, m) means of each process and their deviation, (k,), at rows: of the function itself, without noise."""
+        here = self._lift(rows)
+        kernel = self._kernel(here)
+        means = kernel @ self.alpha + self.c
+        white = blas().dtrmm(1.0, self.root, kernel.T, lower=1, overwrite_b=1)
+        variance = self._own(here) - np.einsum("ij,ij->j", white, white)
+        return means, np.sqrt(np.maximum(variance, 1e-12 * self.a))
 
     def believe(self, rows: Floats) -> Posterior:
-        """The process that also takes its own mean at `rows` for values seen: how pending trials count."""
-        return Posterior(
-            self.layout, np.concatenate([self.rows, rows]), np.concatenate([self.t, self.mean(rows)]), self.theta
-        )
+        """The process that also takes its own mean at `rows` for values seen: the Kriging believer."""
+        return self._with(rows, self.means(rows))
 
-    def along(self, row: Floats, smooth: Any) -> Line:
-        """The process as a function of the columns `smooth` alone, the others as in `row`."""
-        return Line(self, row, smooth)
+    def imagine(self, rows: Floats, normal: Floats) -> tuple[Posterior, Floats]:
+        """m processes that each saw other values at `rows`, drawn together from this one; and those values, (k, m).
 
+        `normal`: (k, m) standard normal numbers. Snoek, Larochelle and Adams (NeurIPS 2012): fantasies.
+        """
+        here = self._lift(rows)
+        kernel = self._kernel(here)
+        white = kernel @ self.root.T
+        between = self._kernel(here, here) - white @ white.T
+        size = self.a * 1e-9
+        while True:
+            factor, failed = lapack().dpotrf(between + size * np.eye(len(rows)), lower=1, clean=1)
+            if not failed:
+                break
+            size *= 10.0
+        values = (kernel @ self.alpha + self.c) + factor @ normal
+        return self._with(rows, values), values
 
-class Line:
-    """Mean and deviation with their gradients, over some numeric columns around one row."""
+    def _with(self, rows: Floats, values: Floats) -> Posterior:
+        m = values.shape[1]
+        t = np.concatenate([np.broadcast_to(self.t, (len(self.rows), m)), values])
+        noise = np.concatenate([self.noise, np.zeros(len(rows)) + (1.0 if m == 1 else 0.1)])
+        return Posterior(self.layout, np.concatenate([self.rows, rows]), t, self.theta, noise)
 
-    def __init__(self, posterior: Posterior, row: Floats, smooth: Any) -> None:
-        self.p, self.smooth = posterior, smooth
-        weight = posterior.weight.copy()
-        weight[smooth] = 0.0
-        here = posterior.layout.embed(row[None, :], weight)
-        rest = posterior.layout.embed(posterior.rows, weight)
-        self.fixed = ((rest - here) ** 2).sum(axis=1)
-        self.columns = posterior.rows[:, smooth]
-        self.weight = posterior.weight[smooth]
+    def moving(self, rows: Floats) -> tuple[Floats, Floats, Pull]:
+        """(k, m) means and (k,) deviation at rows, and the gradient, (k, d), of by_mean . means + by_deviation * deviation
+        as a function of by_mean, (k, m), and by_deviation, (k,). It is zero in categories and where a row is dead."""
+        here = self._lift(rows)
+        r2 = np.maximum(here[0] @ self.known[1].T, 0.0)
+        root = np.sqrt(r2)
+        decay = self.a * np.exp(-root)
+        product = here[2] @ self.known[2].T
+        kernel = (1.0 + root + r2 / 3.0) * decay + product * product
+        white = kernel @ self.root.T
+        variance = self._own(here) - np.einsum("ij,ij->i", white, white)
+        deviation = np.sqrt(np.maximum(variance, 1e-12 * self.a))
 
-    def __call__(self, x: Floats) -> tuple[float, float, Floats, Floats]:
-        """Mean, deviation, and their gradients, each (len(smooth),), at x."""
-        p = self.p
-        apart = x - self.columns
-        k, slope = matern(self.fixed + (apart * apart) @ self.weight)
-        k *= p.a
-        slope *= 2.0 * p.a
-        white = p.root @ k
-        deviation = math.sqrt(max(p.a - float(white @ white), 1e-12 * p.a))
-        mean_gradient = self.weight * ((slope * p.alpha) @ apart)
-        gradient = self.weight * ((slope * (white @ p.root)) @ apart) / -deviation
-        return p.c + float(k @ p.alpha), deviation, mean_gradient, gradient
+        def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
+            ratio = (by_deviation / deviation)[:, None]
+            share = by_mean @ self.alpha.T - ratio * (white @ self.root)
+            away = share * (1.0 + root) * decay * (-1.0 / 6.0)  # times the derivative of the first part by 5 r^2
+            flat = self.known[1][:, :-2]
+            by_flat = 2.0 * (away.sum(axis=1)[:, None] * here[1][:, :-2] - away @ flat)
+            norms = np.einsum("ij,ij->i", here[2], here[2])[:, None]
+            by_curve = 2.0 * ((share * product) @ self.known[2] + ratio * norms * here[2])
+            return self.layout.chain(rows, 5.0 * self.weight, by_flat, by_curve[:, 1:] * self.q**0.25, self.weight)
+
+        return kernel @ self.alpha + self.c, deviation, pull
