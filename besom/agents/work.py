@@ -57,8 +57,8 @@ def work(
         if function is not None and not callable(function):
             raise UsageError(f"function is something to call without arguments, not {function!r}")
         if function is None:
-            recipe = _recipe(client, settings, path)
-            return _programs(Session(client, path, teller, limits or rules()), recipe, settings)
+            made = recipe(client, settings, path)
+            return _programs(Session(client, path, teller, limits or rules()), made, settings)
         session = Session(client, path, teller, limits or rules())
         if isolate:
             return functions.isolated(session, function, settings, isolate if isinstance(isolate, str) else "")
@@ -80,7 +80,8 @@ def find(client: Client, settings: Settings, text: str) -> SweepPath:
     return here[0]
 
 
-def _recipe(client: Client, settings: Settings, path: SweepPath) -> programs.Recipe:
+def recipe(client: Client, settings: Settings, path: SweepPath) -> programs.Recipe:
+    """How this sweep's trials are run from here. Raises UsageError when nothing can be run."""
     view = client.sweep(*path)
     environment = {**os.environ, "BESOM_DIR": str(settings.dir.absolute())}
     if settings.server:

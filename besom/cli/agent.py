@@ -1,4 +1,7 @@
-"""`besom agent`: one agent in this process, or N as processes of this machine, with their progress. The loop is agents/'s."""
+"""`besom agent`: one agent in this process, N as processes of this machine with their progress, or N on a cluster.
+
+The loop is agents/'s; N of this machine are cli/crowd's, those of a cluster cli/cluster's.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import click
 from besom.cli.commands import FAILED, INTERRUPTED
 from besom.cli.session import find_sweep, project_options, session
 from besom.cli.sweeps import best_line
+from besom.core.errors import UsageError
 
 if TYPE_CHECKING:
     from besom.cli.progress import Look, Plain
@@ -27,11 +31,25 @@ if TYPE_CHECKING:
     "-n",
     "--parallel",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Agents to start on this machine.",
+    help="Agents to start. [default: 1]",
 )
+@click.option("--gpus", metavar="LIST", help="One agent for each of these GPUs of this machine: 0-3, or 0,2,5.")
+@click.option("--per-gpu", type=click.IntRange(1), metavar="N", help="Agents for each GPU. [default: 1]")
+@click.option(
+    "--launcher",
+    "kind",
+    type=click.Choice(["local", "slurm", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where agents start. On a cluster they go on when this command ends.",
+)
+@click.option(
+    "--launcher-options",
+    metavar="TEXT",
+    help="For slurm, options of sbatch: '--gres=gpu:1 --time=4:00:00'. For ray, an actor's: 'num_gpus=1 num_cpus=4'.",
+)
+@click.option("--stop", is_flag=True, help="End the agents of this sweep on the cluster; their trials go back to it.")
 @click.option("-f", "--forward-signals", is_flag=True, help="Accepted: signals always reach the trials.")
 @click.option(
     "-t",
@@ -63,7 +81,12 @@ def agent(
     project: str | None,
     entity: str | None,
     count: int | None,
-    parallel: int,
+    parallel: int | None,
+    gpus: str | None,
+    per_gpu: int | None,
+    kind: str,
+    launcher_options: str | None,
+    stop: bool,
     forward_signals: bool,
     term_timeout: float | None,
     consecutive: int | None,
@@ -78,6 +101,11 @@ def agent(
     from besom.agents import work
     from besom.cli import crowd
 
+    devices = _gpus(gpus, per_gpu, parallel, kind)
+    if kind == "local" and (stop or launcher_options):
+        raise UsageError(
+            "--stop and --launcher-options go with --launcher slurm or ray; agents of this machine end by Ctrl-C"
+        )
     limits = work.rules(count, consecutive)
     if term_timeout is not None:
         limits = dataclasses.replace(limits, kill_delay=term_timeout)
@@ -88,9 +116,19 @@ def agent(
                 work.work(settings, sweep, limits=limits, observer=report)
             return
         path = find_sweep(client, settings, sweep)
+        if kind != "local":
+            from besom.cli import cluster
+
+            agents = cluster.Cluster(settings, path, kind, launcher_options or "")
+            if stop:
+                agents.stop(limits)
+            else:
+                work.recipe(client, settings, path)  # what cannot run here cannot run there
+                agents.start(parallel or 1, limits)
+            return
         with progress(count, verbose, lambda run: client.run(path.entity, path.project, run)) as observer:
-            if parallel > 1:
-                outcomes = crowd.run(settings, path, parallel, limits, observer)
+            if devices or (parallel or 1) > 1:
+                outcomes = crowd.run(settings, path, len(devices) or parallel or 1, limits, observer, devices)
             else:
                 outcomes = [work.work(settings, str(path), limits=limits, observer=observer)]
         best_line(client.sweep(*path))
@@ -98,6 +136,25 @@ def agent(
         ctx.exit(INTERRUPTED)
     if not all(outcome.ok for outcome in outcomes):
         ctx.exit(FAILED)
+
+
+def _gpus(gpus: str | None, per_gpu: int | None, parallel: int | None, kind: str) -> list[str]:
+    """The GPU of each agent, dealt out in turn: ``0-1`` twice is 0 1 0 1. Raises UsageError."""
+    if gpus is None:
+        if per_gpu is not None:
+            raise UsageError("--per-gpu says how many agents share each GPU of --gpus, which is missing: --gpus 0-3")
+        return []
+    if parallel is not None or kind != "local":
+        raise UsageError(
+            "--gpus starts its agents on this machine, one for each GPU or as many as --per-gpu says: leave out -n and --launcher"
+        )
+    devices: list[str] = []
+    for part in gpus.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not (last.isdecimal() and int(first) <= int(last))):
+            raise UsageError(f"--gpus names devices by number, such as 0-3 or 0,2,5, and {part.strip()!r} is not one")
+        devices += [str(number) for number in range(int(first), int(last or first) + 1)]
+    return devices * (per_gpu or 1)
 
 
 def progress(count: int | None, verbose: bool | None, look: Look) -> Plain:

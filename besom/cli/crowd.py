@@ -128,10 +128,12 @@ class Replay:
         self._file.close()
 
 
-def run(settings: Settings, path: SweepPath, parallel: int, limits: Rules, observer: Observer) -> list[Outcome]:
+def run(
+    settings: Settings, path: SweepPath, parallel: int, limits: Rules, observer: Observer, gpus: Sequence[str] = ()
+) -> list[Outcome]:
     """Start `parallel` agents and wait for them; their outcomes. `limits.count` is shared out among them.
 
-    Raises what an agent raised, and BesomError when one died.
+    `gpus`: the device that each agent's trials see, dealt out in turn. Raises what an agent raised, and BesomError when one died.
     """
     launcher = Local()
     handles: list[str] = []
@@ -142,9 +144,10 @@ def run(settings: Settings, path: SweepPath, parallel: int, limits: Rules, obser
         replay = Replay(file, observer)
         try:
             with _signals_to(handles):
-                for share in shares(limits.count, parallel):
-                    argv = _argv(path, file, dataclasses.replace(limits, count=share))
-                    handles += launcher.launch(argv, count=1, env=env, cwd=os.getcwd())  # noqa: PTH109
+                for number, share in enumerate(shares(limits.count, parallel)):
+                    argv = [*command(path, dataclasses.replace(limits, count=share)), "--events", str(file)]
+                    seen = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
+                    handles += launcher.launch(argv, count=1, env=env | seen, cwd=os.getcwd())  # noqa: PTH109
                 while any(code is None for code in launcher.states(handles)):
                     time.sleep(LOOK)
                     replay.step()
@@ -173,18 +176,9 @@ def shares(count: int | None, parallel: int) -> list[int | None]:
     return [part for i in range(parallel) if (part := count // parallel + (i < count % parallel))]
 
 
-def _argv(path: SweepPath, file: Path, limits: Rules) -> list[str]:
-    argv = [
-        sys.executable,
-        "-m",
-        "besom",
-        "agent",
-        str(path),
-        "--events",
-        str(file),
-        "--term-timeout",
-        str(limits.kill_delay),
-    ]
+def command(path: SweepPath, limits: Rules) -> list[str]:
+    """The command line of one agent."""
+    argv = [sys.executable, "-m", "besom", "agent", str(path), "--term-timeout", str(limits.kill_delay)]
     if limits.count is not None:
         argv += ["--count", str(limits.count)]
     if limits.consecutive is not None:

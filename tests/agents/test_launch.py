@@ -1,21 +1,25 @@
-"""The launchers: this machine, a real Slurm and a real Ray."""
+"""The launchers: this machine, a real Slurm and a real Ray; and whole sweeps through them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from besom.agents.launch.local import Local
 from besom.agents.launch.ray import Ray
 from besom.agents.launch.slurm import Slurm
+from besom.cli import main
 from besom.core.errors import UsageError
 from besom.testing.launcher import PATIENCE, LauncherContract
 
 from . import clusters
+from .conftest import Bench
 
 
 class TestLocal(LauncherContract):
@@ -28,14 +32,37 @@ class TestLocal(LauncherContract):
         Local().stop([handle], grace=1)
 
 
-@pytest.mark.skipif(bool(clusters.slurm_is_missing()), reason=clusters.slurm_is_missing())
-class TestSlurm(LauncherContract):
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def cluster(cls) -> Iterator[None]:
-        with clusters.slurm():
-            yield
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[None]:
+    with clusters.slurm():
+        yield
 
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    with clusters.ray():
+        yield
+
+
+needs_slurm = pytest.mark.skipif(bool(clusters.slurm_is_missing()), reason=clusters.slurm_is_missing())
+CLUSTERS = pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        pytest.param("slurm", "--output=/dev/null --cpus-per-task=2", marks=needs_slurm),
+        pytest.param("ray", "num_cpus=2"),
+    ],
+)
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, kind: str) -> None:
+    """The cluster of this kind runs."""
+    request.getfixturevalue(kind)
+
+
+@needs_slurm
+@pytest.mark.usefixtures("slurm")
+class TestSlurm(LauncherContract):
     def make(self) -> Slurm:
         return Slurm(["--output=/dev/null"], "besom-test")
 
@@ -72,13 +99,8 @@ class TestSlurm(LauncherContract):
         assert self.make().states(["4711_0"]) == [-1]
 
 
+@pytest.mark.usefixtures("ray")
 class TestRay(LauncherContract):
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def cluster(cls) -> Iterator[None]:
-        with clusters.ray():
-            yield
-
     def make(self) -> Ray:
         return Ray(["num_cpus=0.5"], "besom-test")
 
@@ -110,3 +132,69 @@ class TestRay(LauncherContract):
     def test_a_wrong_option_is_told(self, here: Path, option: str, says: str) -> None:
         with pytest.raises(UsageError, match=says):
             self.start(Ray([option]), here, "pass")
+
+
+TRAIN = """
+import besom
+run = besom.init()
+besom.log({"loss": (run.config["a"] - 1) ** 2 + (run.config["b"] - 3) ** 2})
+"""
+WAIT = """
+import os, pathlib, time, besom
+run = besom.init()
+if run.config["a"] == 1 and os.environ["BESOM_ATTEMPT"] == "1":
+    pathlib.Path("here").touch()
+    time.sleep(600)
+besom.log({"loss": run.config["a"]})
+"""
+
+
+def besom(*words: str, code: int = 0) -> str:
+    """The command line; what it printed."""
+    result = CliRunner().invoke(main, list(words), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def until(said: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not said():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@CLUSTERS
+@pytest.mark.usefixtures("cluster")
+def test_a_grid_of_25_through_a_cluster_is_25_runs(bench: Bench, kind: str, options: str) -> None:
+    axis = {"values": [0, 1, 2, 3, 4]}
+    sweep = bench.sweep(program=bench.program(TRAIN), parameters={"a": axis, "b": axis})
+    said = besom("agent", sweep.id, "--launcher", kind, "-n", "4", "--launcher-options", options)
+    first, *hints = [line for line in said.splitlines() if not line.startswith("no server is set")]
+    assert first.startswith(f"4 agents on {kind.capitalize()}: ") and len(first.split()) == 8
+    assert hints[-1] == f"stop the agents  besom agent ann/dkt/{sweep.id} --launcher {kind} --stop"
+
+    until(lambda: bench.look(sweep).state == "finished")
+    runs = bench.runs().runs
+    assert len(runs) == len({(run.config["a"], run.config["b"]) for run in runs}) == 25
+    assert {(trial.state, trial.attempt) for trial in bench.look(sweep).trials} == {("finished", 1)}
+    best = bench.look(sweep).best
+    assert best is not None and best.params == {"a": 1, "b": 3}
+    assert besom("agent", sweep.id, "--launcher", kind, "--stop").endswith("their trials are back in the sweep\n")
+
+
+@CLUSTERS
+@pytest.mark.usefixtures("cluster")
+def test_a_trial_whose_agent_is_cancelled_goes_back_to_the_sweep(bench: Bench, kind: str, options: str) -> None:
+    sweep = bench.sweep(program=bench.program(WAIT), parameters={"a": {"values": [0, 1, 2]}})
+    besom("agent", sweep.id, "--launcher", kind, "--launcher-options", options)
+    until((bench.folder / "here").exists)
+    if kind == "slurm":
+        subprocess.run(["scancel", "--name", f"besom-{sweep.id}"], check=True)
+    else:
+        assert "1 agent has left" in besom("agent", sweep.id, "--launcher", kind, "--stop")
+    until(lambda: bench.look(sweep).trials[1].state == "pending")
+
+    assert bench.work(sweep).finished == 2
+    view = bench.look(sweep)
+    assert (view.state, [trial.attempt for trial in view.trials]) == ("finished", [1, 2, 1])
+    assert len(bench.runs().runs) == 3

@@ -85,6 +85,36 @@ def test_three_agents_are_drawn_as_one(besom, sweep: str) -> None:
     )
 
 
+def test_one_agent_for_each_gpu_or_several(besom, sweep: str, desk: Path) -> None:
+    """Four trials that wait for one another: each of four agents runs one, on the GPU that it was given."""
+    (desk / "train.py").write_text(
+        "import os, pathlib, time, besom\n"
+        "besom.init(config={'gpu': os.environ['CUDA_VISIBLE_DEVICES']})\n"
+        "pathlib.Path('gpu-' + os.environ['BESOM_RUN_ID']).touch()\n"
+        "while len(list(pathlib.Path().glob('gpu-*'))) < 4: time.sleep(0.05)\n"
+        "besom.log({'loss': 1})\n"
+    )
+    besom("agent", sweep, "--gpus", "5,7", "--per-gpu", "2", "--count", "4", "-q")
+    runs = besom("runs", "--sweep", sweep, "--json").json["runs"]
+    assert sorted(run["config"]["gpu"] for run in runs) == ["5", "5", "7", "7"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--gpus", "3-1"], "and '3-1' is not one"),
+        (["--gpus", "cuda:0"], "such as 0-3 or 0,2,5"),
+        (["--per-gpu", "2"], "--gpus 0-3"),
+        (["--gpus", "0-3", "-n", "4"], "leave out -n"),
+        (["--stop"], "agents of this machine end by Ctrl-C"),
+        (["--launcher", "ray", "--launcher-options", "num_gpus"], "is written num_gpus=1"),
+        (["--launcher", "slurm", "--launcher-options", "'--gres"], "No closing quotation"),
+    ],
+)
+def test_options_that_do_not_go_together(besom, sweep: str, words: list[str], says: str) -> None:
+    assert says in besom("agent", sweep, *words, code=USAGE).err
+
+
 @pytest.mark.parametrize("agents", ["1", "2"])
 def test_count_is_of_all_agents_together(besom, sweep: str, agents: str) -> None:
     besom("agent", sweep, "--count", "3", "-n", agents, "-q")
