@@ -14,7 +14,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -27,10 +27,12 @@ from besom.core.wire import RunView
 from besom.hub.hub import Hub
 from besom.journal.file import Header
 from besom.journal.ship import ship
-from besom.server.app import Application
+from besom.server.app import Application, Endpoint
 from besom.server.folder import FileLock, Folder, Journals, run_of
+from besom.server.route import Route
 from besom.server.serve import Server, Timer, address, listen
 from besom.settings import Settings
+from besom.store.blobs import Blobs
 from besom.store.migrations import open_database
 
 log = logging.getLogger("besom.local")
@@ -97,34 +99,55 @@ def _changed(settings: Settings, what: str) -> None:
         sign.unlink(missing_ok=True)
 
 
+class Door(Protocol):
+    """A door for foreign clients: made of what it needs, it gives routes with their endpoints."""
+
+    def __call__(self, hub: Callable[[], Hub], blobs: Blobs, entity: str, catch_up: Callable[[], object]) -> Routed: ...
+
+
+class Routed(Protocol):
+    """Has routes."""
+
+    @property
+    def routes(self) -> Iterable[tuple[Route, Endpoint]]: ...
+
+
 def serve(
     settings: Settings,
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
     ready: Callable[[str], None] | None = None,
+    doors: Iterable[Door] = (),
 ) -> None:
     """Serve the user's store until SIGTERM or Ctrl-C. `ready` is told the address as soon as it answers; port 0 takes any.
+    `doors`: for foreign clients.
 
     Raises UsageError for an address or port that cannot be had, and StoreError for a store that cannot be opened.
     """
     sock = listen(host, port)
     with sock:
-        _Service(settings).run(address(sock), [sock], ready)
+        _Service(settings, doors).run(address(sock), [sock], ready)
 
 
 class _Service:
     """One `serve`: the application, the store that opens behind it, and the timers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, doors: Iterable[Door]) -> None:
         self._settings = settings
         self._store: Store | None = None
         self._fault: Exception | None = None
         self._at = ""
+        blobs = Blobs(settings.blobs)
         self._app = Application(
             lambda: self._ready().hub,
-            catch_up=lambda: self._ready().folder.catch_up(),
+            catch_up=self._catch_up,
             changed=lambda what: _changed(settings, what),
+            doors=[
+                place
+                for door in doors
+                for place in door(lambda: self._ready().hub, blobs, settings.entity, self._catch_up).routes
+            ],
         )
         self._server = Server(self._app)
         self._timers = [Timer("journals", self._look), Timer("alerts", self._send), Timer("leases", self._reap)]
@@ -157,13 +180,16 @@ class _Service:
         for timer in self._timers:
             timer.start()
 
+    def _catch_up(self) -> object:
+        return self._ready().folder.catch_up()
+
     def _ready(self) -> Store:
         if self._store is None:
             raise Unavailable("besom is starting", retry_after=1.0)
         return self._store
 
     def _look(self) -> float:
-        return LIVELY if self._ready().folder.catch_up() else IDLE
+        return LIVELY if self._catch_up() else IDLE
 
     def _send(self) -> float:
         self._ready().hub.deliver()

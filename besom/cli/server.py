@@ -22,6 +22,7 @@ def server(port: int, host: str, open_page: bool) -> None:
     Runs that are being trained appear live; they need not know that a server is there.
     """
     from besom import local
+    from besom.server.wandb.door import Door
     from besom.settings import load
 
     settings = load()
@@ -32,4 +33,4 @@ def server(port: int, host: str, open_page: bool) -> None:
         if open_page:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    local.serve(settings, host=host, port=port, ready=ready)
+    local.serve(settings, host=host, port=port, ready=ready, doors=[Door])

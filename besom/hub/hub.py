@@ -16,6 +16,7 @@ from typing import Any
 
 from besom.core.batch import Batch
 from besom.core.names import RunPath, SweepPath
+from besom.core.record import File
 from besom.core.wire import (
     Agent,
     Alerts,
@@ -33,7 +34,7 @@ from besom.core.wire import (
     Sweeps,
     SweepView,
 )
-from besom.hub import bus, curves, facets, query, reaper
+from besom.hub import artifacts, bus, curves, facets, query, reaper
 from besom.hub.alerts import Alerting
 from besom.hub.ingest import Delivery, Ingest, Watcher
 from besom.hub.sweep.controller import Controller
@@ -117,17 +118,31 @@ class Hub:
         """Remove a run and all that belongs to it. Raises NotFound, and UsageError while the run is running."""
         self._ingest.delete(path)
 
-    def rows(self, path: RunPath, *, keys: Sequence[str] | None = None, offset: int = 0, limit: int = 1000) -> Rows:
+    def rows(
+        self,
+        path: RunPath,
+        *,
+        keys: Sequence[str] | None = None,
+        offset: int = 0,
+        limit: int = 1000,
+        since: int | None = None,
+    ) -> Rows:
         """Complete history rows in order of step: `_step`, `_time` and each key; None where a row has no such value.
 
         `keys`: only these columns, and only rows that hold at least one of them; None means all that were logged
-        (without `system.` metrics). `limit`: at most 100,000. Raises NotFound.
+        (without `system.` metrics). `limit`: at most 100,000. `since`: the first row is the first of at least this step, and
+        `offset` counts from there. Raises NotFound.
         """
-        return query.rows(self.database, path, keys, offset, limit)
+        return query.rows(self.database, path, keys, offset, limit, since)
 
     def console(self, path: RunPath, *, start: int = 0, limit: int = 1000) -> Console:
         """Lines from number `start` on; a negative start counts from the end. Raises NotFound."""
         return query.console(self.database, path, start, limit)
+
+    def files(self, path: RunPath) -> list[File]:
+        """The files of a run, by path; their contents are blobs. Raises NotFound."""
+        with self.database.read() as c:
+            return artifacts.files(c, query.existing(c, path).pk)
 
     # Questions over many runs
 

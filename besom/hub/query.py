@@ -141,7 +141,9 @@ def metric_values(database: Database, path: RunPath, key: str) -> list[float]:
         return found[0].values.tolist() if found else []
 
 
-def rows(database: Database, path: RunPath, keys: Sequence[str] | None, offset: int, limit: int) -> Rows:
+def rows(
+    database: Database, path: RunPath, keys: Sequence[str] | None, offset: int, limit: int, since: int | None = None
+) -> Rows:
     """Rows of history joined by the row they were logged in, in order of step."""
     limit, offset = _page(limit, offset, ROWS)
     wanted = None if keys is None else [key for key in dict.fromkeys(keys) if key not in ("_step", "_time")]
@@ -153,16 +155,25 @@ def rows(database: Database, path: RunPath, keys: Sequence[str] | None, offset: 
         points = [p for p in points if not p.key.startswith(SYSTEM)]
         things = [thing for thing in things if not thing.key.startswith(SYSTEM)]
         wanted = sorted({p.key for p in points} | {thing.key for thing in things})
-    return _joined(points, things, wanted, offset, limit)
+    return _joined(points, things, wanted, offset, limit, since)
 
 
-def _joined(points: Sequence[Points], things: Sequence[Thing], keys: Iterable[str], offset: int, limit: int) -> Rows:
+def _joined(
+    points: Sequence[Points],
+    things: Sequence[Thing],
+    keys: Iterable[str],
+    offset: int,
+    limit: int,
+    since: int | None,
+) -> Rows:
     odd = np.array([(thing.row, thing.step) for thing in things], np.int64).reshape(-1, 2)
     odd_times = np.array([thing.time for thing in things], np.float64)
     numbers, first = np.unique(np.concatenate([*(p.rows for p in points), odd[:, 0]]), return_index=True)
     steps = np.concatenate([*(p.steps for p in points), odd[:, 1]])[first]
     times = np.concatenate([*(p.times for p in points), odd_times])[first]
     order = np.lexsort((numbers, steps))  # a step logged twice keeps both rows, in the order logged
+    before = 0 if since is None else int(np.searchsorted(steps[order], since))
+    offset += before
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     page = order[offset : offset + limit]
@@ -179,7 +190,7 @@ def _joined(points: Sequence[Points], things: Sequence[Thing], keys: Iterable[st
         if 0 <= where < len(page):
             columns[thing.key][int(where)] = thing.value
     after = offset + len(page)
-    return Rows(columns, after if after < len(order) else None)
+    return Rows(columns, after - before if after < len(order) else None)
 
 
 def _page(limit: int, offset: int, most: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from besom.hub.hub import Hub
 
 T = TypeVar("T")
+Endpoint = Callable[[Request], Awaitable[Response]]
 log = logging.getLogger("besom.server")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
 READERS, WRITERS = 12, 6
@@ -50,7 +51,8 @@ class Application:
 
     `hub`: gives the hub, or raises Unavailable while it is being opened. `catch_up`: see above. `changed`: told the hub
     method after each change that came in by a route. `hosts`: names besides those of loopback that a Host may have.
-    Raises RuntimeError for a route that declares no permission.
+    `doors`: further routes with endpoints of their own, for foreign clients. Raises RuntimeError for a route that declares
+    no permission.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Application:
         hosts: Iterable[str] = (),
         static: Path = STATIC,
         routes: Iterable[Route] = ROUTES,
+        doors: Iterable[tuple[Route, Endpoint]] = (),
     ) -> None:
         self._hub, self._catch_up, self._changed = hub, catch_up, changed
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="besom-read")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="besom-write")
         self.live = Live(self._changes)
         self.places = [self._place(route, self._endpoint(route)) for route in routes]
+        self.places += [self._place(route, endpoint) for route, endpoint in doors]
         self.places += [
             self._place(HEALTH, self._health),
             self._place(EVENTS, _Stream(self.live)),
