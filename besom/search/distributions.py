@@ -253,7 +253,7 @@ def _lattice(words: Words, low: float | int, high: float | int, law: Callable[[f
 def _first_last(low: float, high: float, q: float, origin: float) -> tuple[int, int]:
     """The first and last k with low <= origin + k q <= high, forgiving the last bits."""
     a, b = (low - origin) / q, (high - origin) / q
-    slack = 1e-9 * max(1.0, abs(a), abs(b)) if max(abs(a), abs(b)) < 1e9 else 0.0
+    slack = 1e-9 + 1e-15 * max(abs(a), abs(b)) if max(abs(a), abs(b)) < 1e9 else 0.0
     return math.ceil(a - slack), math.floor(b + slack)
 
 

@@ -20,12 +20,23 @@ from typing import Any
 from besom import search
 from besom.core.dialect import load
 from besom.core.errors import ConfigError, did_you_mean
+from besom.search.goal import read_goals
 
 KNOWN_KEYS = (
     "method",
     "parameters",
+    "constraints",
+    "zip",
+    "prior",
+    "enqueue",
+    "repeats",
+    "aggregate",
     "metric",
+    "metrics",
     "early_terminate",
+    "terminate",
+    "budget",
+    "warm_start",
     "program",
     "command",
     "name",
@@ -39,14 +50,12 @@ KNOWN_KEYS = (
     "apiVersion",
     "kind",
     "settings",
-    "metrics",
     "scheduler",
     "job",
     "image_uri",
     "launch",
 )
 NOT_YET = {
-    "metrics": "several metrics at once are not searched yet; name one under metric",
     "scheduler": "other engines do not schedule besom's sweeps; the methods are built in",
     "job": "besom's agents run a program or a command, not a job",
     "image_uri": "besom's agents run a program or a command, not an image",
@@ -77,7 +86,7 @@ def parse(source: str | Mapping[str, Any], name: str = "sweep.yaml", *, strict: 
             f"a sweep is a mapping of keys such as method and parameters, not {_kind(config)}", where=name
         )
     _unknown(config, warnings)
-    for step in (_method, _command, _texts, _run_cap, _retry):
+    for step in (_method, _command, _texts, _run_cap, _retry, _ends, _warm_start):
         step(config, warnings)
     try:
         warnings += search.check(config)
@@ -119,9 +128,18 @@ def plain(data: Any) -> Any:
 
 
 def metric_of(config: Mapping[str, Any]) -> tuple[str, str, str]:
-    """(name, goal, agg) of a parsed config's metric; the name is "" when there is none."""
-    metric = config.get("metric") or {}
+    """(name, goal, agg) of a parsed config's first goal; the name is "" when there is none."""
+    several: list[dict[str, Any]] = config.get("metrics") or []
+    metric: Mapping[str, Any] = config.get("metric") or next((m for m in several if m.get("goal")), {})
     return metric.get("name", ""), metric.get("goal", "minimize"), metric.get("agg") or "best"
+
+
+def metrics_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Metric -> how its values become one, of all that a parsed config's search reads, the first goal first."""
+    goals, limits = read_goals(config, [])
+    return {goal.name: goal.agg for goal in goals} | {
+        limit.name: limit.agg for limit in limits if all(limit.name != goal.name for goal in goals)
+    }
 
 
 def retries_of(config: Mapping[str, Any]) -> int:
@@ -150,14 +168,24 @@ def _method(config: dict[str, Any], warnings: list[str]) -> None:
 
 
 def _metric(config: dict[str, Any]) -> None:
-    """Write the metric as a mapping with a plain goal; search has checked it, and warned of what is read kindly here."""
-    metric = config.get("metric")
-    if not metric:
+    """Write each metric as a mapping with a plain goal; search has checked it, and warned of what is read kindly here."""
+
+    def plain(metric: Any, goal: str | None) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": metric} if isinstance(metric, str) else dict(metric)
+        goal = found.pop("goal", None) or goal
+        if goal is not None:
+            found["goal"] = "maximize" if str(goal).strip().lower().startswith("max") else "minimize"
+        return found
+
+    if config.get("metric"):
+        config["metric"] = plain(config["metric"], "minimize")
+    else:
         config.pop("metric", None)
-        return
-    metric = {"name": metric} if isinstance(metric, str) else dict(metric)
-    metric["goal"] = "maximize" if str(metric.get("goal")).strip().lower().startswith("max") else "minimize"
-    config["metric"] = metric
+    if config.get("metrics"):
+        bounds = {"min", "max"}
+        config["metrics"] = [
+            plain(m, None if isinstance(m, dict) and bounds & set(m) else "minimize") for m in config["metrics"]
+        ]
 
 
 def _command(config: dict[str, Any], warnings: list[str]) -> None:
@@ -201,6 +229,47 @@ def _retry(config: dict[str, Any], warnings: list[str]) -> None:
     if isinstance(retry, dict) and set(retry) == {"max"}:
         config["retry"] = retry["max"]
     _whole(config, "retry", 0, "how often a failed run is tried again", warnings)
+
+
+def _ends(config: dict[str, Any], warnings: list[str]) -> None:
+    """`terminate` and `budget`: when the sweep has had enough."""
+    terminate, budget = config.get("terminate"), config.get("budget")
+    if terminate not in (None, False, "auto"):
+        raise ConfigError(f"this is `auto`, or left out, and not {terminate!r}", where="terminate")
+    if budget is None:
+        config.pop("budget", None)
+        return
+    if not isinstance(budget, dict):
+        law = "this is a mapping, like {time: 2h, cost: 10}"
+        raise ConfigError(f"{law}, and {_kind(budget)} is none", where="budget")
+    for key, value in budget.items():
+        if key not in ("time", "cost"):
+            known = did_you_mean(key, ("time", "cost"))
+            raise ConfigError(f"is no key of budget, which has time and cost.{known}", where=f"budget.{key}")
+        amount = seconds(value) if key == "time" else value
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not amount > 0:
+            law = "seconds, or a text such as 90m, 2h or 1d" if key == "time" else "a number above 0"
+            raise ConfigError(f"this is {law}, and {value!r} is not", where=f"budget.{key}")
+
+
+def seconds(value: Any) -> float | None:
+    """A length of time: a number of seconds, or a text such as 90m, 2h, 1.5d; None for anything else."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd])\s*", value) if isinstance(value, str) else None
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None
+
+
+def _warm_start(config: dict[str, Any], warnings: list[str]) -> None:
+    """`warm_start`: the ids of sweeps whose trials inform this one."""
+    given = config.get("warm_start")
+    if given is None:
+        config.pop("warm_start", None)
+        return
+    ids = [given] if isinstance(given, str) else given
+    if not isinstance(ids, list) or not all(isinstance(x, str) and x for x in ids):
+        raise ConfigError(f"this is a list of sweep ids, and {given!r} is not", where="warm_start")
+    config["warm_start"] = ids
 
 
 def _whole(config: dict[str, Any], key: str, least: int, what: str, warnings: list[str]) -> None:
