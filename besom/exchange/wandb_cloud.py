@@ -5,6 +5,7 @@ Needs the wandb package. What the API does not tell (console, files) is not impo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -18,9 +19,11 @@ from besom.exchange.source import Part, Source, Warn, ended, last, meta
 _STATES = {"finished": rec.FINISHED, "failed": rec.FAILED, "killed": rec.KILLED, "preempted": rec.PREEMPTED,
            "crashed": rec.CRASHED, "running": rec.RUNNING, "pending": rec.RUNNING, "preempting": rec.RUNNING}  # fmt: skip
 
+_ODD = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
-def find(path: str, warn: Warn, api: Any = None) -> list[Source]:
-    """The runs of ENTITY/PROJECT, or the one of ENTITY/PROJECT/ID. `api`: one that is there already.
+
+def find(path: str, warn: Warn) -> list[Source]:
+    """The runs of ENTITY/PROJECT, or the one of ENTITY/PROJECT/ID.
 
     Raises UsageError when there is none, when the package is missing, or the server refuses.
     """
@@ -31,12 +34,15 @@ def find(path: str, warn: Warn, api: Any = None) -> list[Source]:
     if len(path.strip("/").split("/")) not in (2, 3):
         raise UsageError(f"what to import is ENTITY/PROJECT or ENTITY/PROJECT/RUN, and {path!r} is neither")
     try:
-        api = api or wandb.Api()
+        api = wandb.Api()
         one = path.strip("/").count("/") == 2
         found = [api.run(path)] if one else list(api.runs(path, order="+created_at"))
-        return [Source(clean(run.id), run.name or run.id, run.project, partial(_read, run)) for run in found]
+        sources = [Source(clean(run.id), run.name or run.id, run.project, partial(_read, run)) for run in found]
     except (wandb.Error, ValueError, OSError) as error:
         raise UsageError(f"{path}: W&B does not give these runs: {error}") from error
+    if not sources:
+        raise UsageError(f"{path}: there is no run here, or this key may not see it")
+    return sources
 
 
 def _read(run: Any) -> Iterator[Part]:
@@ -66,7 +72,7 @@ def _read(run: Any) -> Iterator[Part]:
         sweep=run.sweep.id if getattr(run, "sweep", None) else None,
         meta=about,
     )
-    summary = {key: value for key, value in flatten(dict(run.summary)) if not key.startswith("_")}
+    summary = _values(dict(run.summary))
     config = {key: value for key, value in run.config.items() if not key.startswith("_")}
     yield last("wandb", named, rec.Config(config), rec.Summary(summary), ended(end, _STATES.get(run.state, rec.FAILED)))
 
@@ -75,9 +81,15 @@ def _history(run: Any, begun: float) -> Iterator[rec.Record]:
     yield rec.Run(begun, id=run.id, starts=True, meta=meta("wandb-api"))
     for row in run.scan_history():
         step, time = int(row.get("_step") or 0), float(row.get("_timestamp") or begun)
-        data = {key: value for key, value in flatten(row) if not key.startswith("_") and value is not None}
+        data = _values(row)
         if data:
             yield rec.History(max(step, 0), time, data)
+
+
+def _values(row: dict[str, Any]) -> dict[str, Any]:
+    """Flat, without what W&B notes for itself; NaN and the infinities, which its JSON spells as texts, as numbers."""
+    found = {key: value for key, value in flatten(row) if not key.startswith("_") and value is not None}
+    return {key: _ODD.get(value, value) if isinstance(value, str) else value for key, value in found.items()}
 
 
 def _time(text: str) -> float:
