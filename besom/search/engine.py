@@ -88,12 +88,16 @@ def suggest(sweep: Mapping[str, Any], trials: Sequence[Trial], n: int = 1, seed:
 
 
 def stop(sweep: Mapping[str, Any], trials: Sequence[Trial]) -> list[Stop]:
-    """The running trials that the sweep's `early_terminate` rule ends now; [] when it has none."""
+    """The running trials that the sweep's `early_terminate` ends now, each by the first rule to say so; [] when it has none."""
     if sweep.get("early_terminate") is None:
         return []
     goals, _ = read_goals(sweep, [])
-    rule, spec, goal = _halting(sweep, goals)
-    return rule.stop(spec, goal, split(_known(trials))[0])
+    mine = split(_known(trials))[0]
+    found: dict[str, Stop] = {}
+    for rule, spec in _halting(sweep, goals):
+        for end in rule.stop(spec, goals[0], mine):
+            found.setdefault(end.id, end)
+    return list(found.values())
 
 
 def check(sweep: Mapping[str, Any]) -> list[str]:
@@ -104,8 +108,8 @@ def check(sweep: Mapping[str, Any]) -> list[str]:
         problem.space.sample(problem.generator())  # raises when there is no admissible point
     first_points(problem, [], 10**9)  # raises when one is no point
     if sweep.get("early_terminate") is not None:
-        rule, spec, _ = _halting(sweep, problem.goals)
-        warnings += rule.check(spec)
+        for rule, spec in _halting(sweep, problem.goals):
+            warnings += rule.check(spec)
     return warnings
 
 
@@ -137,20 +141,24 @@ def _read(sweep: Mapping[str, Any], seed: int | None) -> tuple[Problem, Method, 
     return problem, _methods[name], read_repeats(sweep, warnings), warnings
 
 
-def _halting(sweep: Mapping[str, Any], goals: Sequence[Goal]) -> tuple[Rule, Mapping[str, Any], Goal]:
-    """The rule of `early_terminate`, its keys, and the first goal, which it goes by."""
-    spec = sweep["early_terminate"]
-    if not isinstance(spec, Mapping):
-        raise SpaceError("early_terminate", f"must be a mapping like `{{type: hyperband, min_iter: 3}}`; got {spec!r}")
-    name = spec.get("type")
-    if not isinstance(name, str) or name not in _rules:
-        got = "is missing" if name is None else f"{name!r} is no stopping rule"
-        raise SpaceError("early_terminate.type", f"{got}{nearest(name or '', _rules)}")
-    if not goals:
-        raise SpaceError("metric", "early_terminate needs a metric, like `{name: val_loss, goal: minimize}`")
-    rule = _rules[name]
-    rule.check(spec)
-    return rule, spec, goals[0]
+def _halting(sweep: Mapping[str, Any], goals: Sequence[Goal]) -> list[tuple[Rule, Mapping[str, Any]]]:
+    """The rules of `early_terminate`, one or a list of them, with their keys. They go by the first goal."""
+    given = sweep["early_terminate"]
+    found = []
+    for spec in given if isinstance(given, list | tuple) and given else [given]:
+        if not isinstance(spec, Mapping):
+            raise SpaceError(
+                "early_terminate", f"must be a mapping like `{{type: hyperband, min_iter: 3}}`; got {spec!r}"
+            )
+        name = spec.get("type")
+        if not isinstance(name, str) or name not in _rules:
+            got = "is missing" if name is None else f"{name!r} is no stopping rule"
+            raise SpaceError("early_terminate.type", f"{got}{nearest(name or '', _rules)}")
+        if not goals:
+            raise SpaceError("metric", "early_terminate needs a metric, like `{name: val_loss, goal: minimize}`")
+        _rules[name].check(spec)
+        found.append((_rules[name], spec))
+    return found
 
 
 def _known(trials: Sequence[Trial]) -> list[Trial]:
@@ -160,7 +168,5 @@ def _known(trials: Sequence[Trial]) -> list[Trial]:
     return list(trials)
 
 
-__all__ = [
-    "Method",
-    "Problem", "Rule", "check", "methods", "register_method", "register_rule", "rules", "size", "stop", "suggest",
-]  # fmt: skip
+__all__ = ["Method", "Problem", "Rule", "check", "methods", "register_method", "register_rule", "rules", "size", "stop"]
+__all__ += ["suggest"]
