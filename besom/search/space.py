@@ -402,7 +402,7 @@ def _get(params: Mapping[str, Any], path: Path) -> tuple[bool, Any]:
 def keys(rows: Floats) -> list[bytes]:
     """A hashable for each row of u values: equal when all agree to 1e-9. NaN is one value."""
     whole = np.ascontiguousarray(np.round(np.nan_to_num(rows, nan=-1.0) * 1e9).astype(np.int64))
-    return [row.tobytes() for row in whole]
+    return whole.view(f"V{8 * whole.shape[1]}").ravel().tolist() if whole.size else [b""] * len(whole)
 
 
 __all__ = ["Parameter", "Space", "keys"]

@@ -20,8 +20,8 @@ from besom.search.goal import Goal, observe
 from besom.search.laws import Floats
 from besom.search.trial import Trial
 
-LARGE = 400  # values above which a process is built on some of them
-BEST, LATEST, OTHERS = 200, 66, 133
+LARGE = 300  # values above which a process is built on some of them
+BEST, LATEST, OTHERS = 150, 50, 100
 
 
 @dataclass(frozen=True)

@@ -194,6 +194,8 @@ class _Minds:
         tried. Infinite when none keeps the limits."""
         posterior, fine = self.goals[0], ~self.data.failed
         within = self.data.within[fine]
+        if not self.data.own.any():  # what other sweeps tried, were it tried here
+            return float(posterior.mean(self.layout.snap(posterior.rows)).min())
         if not within.any():
             return math.inf
         if posterior.s > NOISY and self.count < EVERY * 10:
