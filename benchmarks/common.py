@@ -58,21 +58,22 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def environment(package: str) -> Path | None:
-    """The Python of a virtual environment that holds `package`, made when it is missing; None when that fails."""
-    folder = ENVIRONMENTS / package
+def environment(name: str, *packages: str) -> Path | None:
+    """The Python of a virtual environment that holds `packages` (the package `name` when none are given), made when it
+    is missing; None when that fails."""
+    folder = ENVIRONMENTS / name
     python = folder / "bin" / "python"
     done = folder / "installed"
     if done.exists():
         return python
-    print(f"installing {package}", file=sys.stderr)
+    print(f"installing {name}", file=sys.stderr)
     try:
         if not python.exists():
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)
-        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", package]
+        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *(packages or [name])]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=1800)
     except (subprocess.SubprocessError, OSError) as error:
-        print(f"{package} cannot be installed: {getattr(error, 'stderr', '') or error}", file=sys.stderr)
+        print(f"{name} cannot be installed: {getattr(error, 'stderr', '') or error}", file=sys.stderr)
         return None
     done.touch()
     return python
