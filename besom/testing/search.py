@@ -1,7 +1,7 @@
 """What every search method owes its users, as a test class to inherit.
 
 A method of your own passes when `class TestMine(SamplerContract): method = "mine"` does, after it was registered. The
-laws: points lie in the space; a finite space is covered without a repeat and then ends; the same arguments give the
+laws: points lie in the space, and satisfy its conditions and constraints; a finite space is covered without a repeat and then ends; the same arguments give the
 same answer, whatever the order of the trials; nothing that a trial can contain makes it raise.
 """
 
@@ -29,8 +29,42 @@ MIXED: dict[str, Any] = {
     "noise": {"distribution": "normal", "mu": 1.0, "sigma": 0.1},
     "net": {"parameters": {"bias": {"values": [False, True]}, "norm": {"distribution": "beta", "a": 2, "b": 3}}},
 }
+CHAINED: dict[str, Any] = {  # 25 points
+    "parameters": {
+        "opt": {"values": ["sgd", "adam"]},
+        "momentum": {"values": [0.0, 0.9], "condition": 'opt == "sgd"'},
+        "nesterov": {"values": [True, False], "condition": "momentum > 0.5"},
+        "adam": {
+            "condition": 'opt == "adam"',
+            "parameters": {"beta": {"values": [0.9, 0.99]}, "ams": {"value": True, "condition": "beta > 0.95"}},
+        },
+        "batch": {"values": [16, 32]},
+        "epochs": {"values": [5, 10]},
+        "layers": {"min": 1, "max": 3},
+    },
+    "zip": [["batch", "epochs"]],
+    "constraints": ["layers * batch <= 64"],
+}
+RULED: dict[str, Any] = {
+    "parameters": {
+        "lr": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1},
+        "width": {"min": 16, "max": 512},
+        "opt": {"values": ["sgd", "adam", "lion"]},
+        "momentum": {"min": 0.0, "max": 1.0, "condition": 'opt == "sgd"'},
+        "decay": {"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.1, "condition": "momentum > 0.5"},
+        "net": {
+            "condition": 'opt != "sgd"',
+            "parameters": {
+                "drop": {"min": 0.0, "max": 0.5},
+                "act": {"values": ["relu", None], "condition": "drop < 0.3"},
+            },
+        },
+    },
+    "constraints": ["lr * width < 50", "net.drop + lr < 0.6"],
+}
 ODD: tuple[tuple[str, Sequence[Any]], ...] = (
     ("nothing", []),
+    ("always the same", [1.0]),
     ("not a number", [math.nan]),
     ("infinite", [math.inf]),
     ("minus infinite", [-math.inf]),
@@ -84,6 +118,59 @@ class SamplerContract:
         sweep = self.sweep(FINITE)
         trials = self.play(sweep, 999)
         assert len(trials) == size(sweep) == 90
+        assert len({repr(t.params) for t in trials}) == 90
+
+    def test_suggestions_satisfy_conditions_and_constraints(self) -> None:
+        rules = CHAINED if self.finite_only else RULED
+        sweep = self.sweep(**rules)
+        space = parse(sweep)
+        trials = self.play(sweep, self.rounds)
+        found = [t.params for t in trials] + [s.params for s in suggest(sweep, trials, 4, 1)]
+        assert all(space.contains(params) for params in found)
+        assert len({repr(params) for params in found}) == len(found)
+
+    def test_conditions_constraints_and_zip_leave_a_finite_space_that_is_covered_and_ends(self) -> None:
+        sweep = self.sweep(**CHAINED)
+        trials = self.play(sweep, 999)
+        assert len(trials) == size(sweep) == 25
+        assert len({json.dumps(t.params, sort_keys=True) for t in trials}) == 25
+        assert all(parse(sweep).contains(t.params) for t in trials)
+
+    def test_a_maximise_sweep_mirrors_a_minimise_one(self) -> None:
+        def objective(sign: float) -> Callable[[int], Sequence[Any]]:
+            return lambda i: [sign * ((i * 7) % 11 - 4.5)]
+
+        down = self.play(self.sweep(), self.rounds, objective(1.0))
+        up = self.play(self.sweep(metric={"name": "loss", "goal": "maximize"}), self.rounds, objective(-1.0))
+        assert [t.params for t in up] == [t.params for t in down]
+
+    def test_the_same_point_again_and_again_is_no_trouble(self) -> None:
+        sweep = self.sweep()
+        (point,) = suggest(sweep, [], 1, 1)
+        again = [told(point, i, [float(i % 3)]) for i in range(self.rounds)]
+        assert all(parse(sweep).contains(s.params) for s in suggest(sweep, again, 2, 1))
+
+    def test_several_goals_and_bounds_are_no_trouble(self) -> None:
+        metrics = [{"name": "loss"}, {"name": "acc", "goal": "maximize"}, {"name": "ms", "max": 20}]
+        sweep = self.sweep(metric=None, metrics=metrics)
+        trials: list[Trial] = []
+        for i in range(self.rounds):
+            (found,) = suggest(sweep, trials, 1, 1)
+            assert parse(sweep).contains(found.params)
+            values = {"loss": [float(i)], "acc": [float(i % 4)], "ms": [9.0 * i]}
+            trials.append(Trial(str(i), found.params, "finished", {} if i == 3 else values, found.info))
+
+    def test_trials_of_an_earlier_sweep_inform_and_count_nowhere_else(self) -> None:
+        sweep = self.sweep(FINITE)
+        points = [s.params for s in suggest({**sweep, "method": "random"}, [], 12, 3)]
+        earlier = [
+            Trial(f"e{i}", p, "finished", {"loss": [float(i)]}, {"from": "other", "index": i, "number": i, "point": i})
+            for i, p in enumerate(points)
+        ]
+        trials: list[Trial] = []
+        while found := suggest(sweep, earlier + trials, 8, 1):
+            trials += [told(s, len(trials) + i, [1.0]) for i, s in enumerate(found)]
+            assert len(trials) <= 90
         assert len({repr(t.params) for t in trials}) == 90
 
     def test_several_agents_share_a_finite_space_without_a_repeat(self) -> None:
