@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from besom.core import codec, errors, exact, wire
+from besom.core import codec, contents, errors, exact, wire
 from besom.core.batch import Batch
 from besom.core.errors import BesomError, Unavailable, UsageError
 from besom.core.names import RunPath
@@ -103,14 +103,7 @@ class Client:
         return self._get(wire.Projects, "projects")
 
     def runs(
-        self,
-        entity: str,
-        project: str,
-        *,
-        filter: str = "",
-        sort: str = "",
-        limit: int = 100,
-        offset: int = 0,
+        self, entity: str, project: str, *, filter: str = "", sort: str = "", limit: int = 100, offset: int = 0
     ) -> wire.RunPage:
         """A page of runs. `sort`: comma list of keys, ``-`` in front for descending, e.g. ``metrics.val_loss.best,-created``."""
         return self._get(
@@ -131,19 +124,27 @@ class Client:
         """Lines of the run's terminal from line `start` on; below 0 counts from the end."""
         return self._get(wire.Console, "runs", entity, project, id, "console", start=start, limit=limit)
 
+    def files(self, entity: str, project: str, id: str) -> contents.Files:
+        """The files of a run. Raises NotFound."""
+        return self._get(contents.Files, "runs", entity, project, id, "files")
+
+    def artifact(self, entity: str, project: str, id: str) -> contents.ArtifactView:
+        """The version of an artifact that NAME or NAME:ALIAS names. Raises NotFound."""
+        return self._get(contents.ArtifactView, "artifacts", entity, project, id)
+
+    def content(self, digest: str) -> Iterator[bytes]:
+        """The content with this SHA-256, in pieces. Raises NotFound."""
+        with self._http.stream("GET", f"/api/blobs/{digest}") as answer:
+            if answer.status_code != 200:
+                raise _problem(answer.status_code, answer.read(), answer.headers)
+            yield from answer.iter_bytes()
+
     def keys(self, entity: str, project: str, *, filter: str = "") -> wire.Keys:
         """What the runs of a project can be filtered, sorted and grouped by."""
         return self._get(wire.Keys, "keys", entity=entity, project=project, filter=filter)
 
     def groups(
-        self,
-        entity: str,
-        project: str,
-        *,
-        filter: str = "",
-        by: Iterable[str] = (),
-        metric: str = "",
-        use: str = "best",
+        self, entity: str, project: str, *, filter: str = "", by: Iterable[str] = (), metric: str = "", use: str = "best"
     ) -> wire.Groups:
         """Runs grouped by the keys of `by`, with mean and deviation of each run's best (or last) of `metric`."""
         return self._get(
@@ -213,6 +214,13 @@ class Client:
         """How far a stream is held, in bytes of its journal; 0 when nothing is."""
         return self._get(wire.Position, "append", entity, project, id, stream).position
 
+    def keep(self, digest: str, content: Iterable[bytes]) -> None:
+        """Keep a content under its SHA-256, unless it is there. `content` may be gone through more than once."""
+        try:
+            self._send("HEAD", ("blobs", digest))
+        except UsageError:
+            self._send("PUT", ("blobs", digest), body=content, content=BATCH)
+
     def alive(self, runs: Iterable[tuple[str, str, str]]) -> None:
         """Renew the leases (60 s) of runs, as (entity, project, id), whose processes live."""
         self._send("POST", ("alive",), body=exact.encode(wire.Alive(tuple(RunPath(*run) for run in runs))))
@@ -232,14 +240,12 @@ class Client:
         """One sweep with its trials. Raises NotFound."""
         return self._get(wire.SweepView, "sweeps", entity, project, id)
 
+    def importance(self, entity: str, project: str, id: str) -> wire.Importance:
+        """Which parameters of a sweep matter. Raises NotFound, UsageError when it has no metric."""
+        return self._get(wire.Importance, "sweeps", entity, project, id, "importance")
+
     def set_sweep(
-        self,
-        entity: str,
-        project: str,
-        id: str,
-        *,
-        state: str | None = None,
-        config: Mapping[str, Any] | None = None,
+        self, entity: str, project: str, id: str, *, state: str | None = None, config: Mapping[str, Any] | None = None
     ) -> wire.SweepView:
         """Set a sweep's state (paused, running, finished, canceled) or its config."""
         change = wire.SweepChange(state, None if config is None else dict(config))
@@ -298,7 +304,7 @@ class Client:
         path: tuple[str, ...],
         *,
         params: Mapping[str, Any] | None = None,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         content: str = MSGPACK,
         again: bool = True,
     ) -> bytes:

@@ -20,7 +20,7 @@ from besom.cli.session import chosen_project, find_sweep, path_of, project_optio
 from besom.core.errors import ConfigError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from besom.core.wire import SweepView, TrialView
+    from besom.core.wire import Importance, SweepView, TrialView
     from besom.settings import Settings
 
 STEER = {"pause": "paused", "resume": "running", "stop": "finished", "cancel": "canceled"}
@@ -261,6 +261,7 @@ def show(name: str, project: str | None, entity: str | None, limit: int, as_json
             ("why", view.reason),
             ("search", f"{view.method}, {view.goal} {view.metric}" if view.metric else view.method),
             ("runs", f"{progress(view)}  ({counts})" if counts else progress(view)),
+            ("front", ", ".join(view.front)),
             ("agents", view.agents),
             ("created", ago(view.created)),
         ]
@@ -275,6 +276,41 @@ def show(name: str, project: str | None, entity: str | None, limit: int, as_json
         note(f"and {len(trials) - limit} more: --limit {len(trials)}")
 
 
+@sweep.command("importance")
+@click.argument("name", metavar="ID")
+@project_options
+@json_option
+def importance(name: str, project: str | None, entity: str | None, as_json: bool) -> None:
+    """Show which parameters matter: their shares of the metric's variance, alone and in pairs."""
+    with session(project=project, entity=entity) as (settings, client):
+        found = client.importance(*find_sweep(client, settings, name))
+    if as_json:
+        show_json(found)
+        return
+    if found.shares:
+        said = f"of the variance of {found.metric}, {found.trials} trials; the model explains {found.explained:.0%}"
+        note(f"shares {said}")
+        rows = [(s.name, *_share(s.share, s.deviation), _best_at(found, s.name)) for s in found.shares]
+        rows += [(f"{p.first} x {p.second}", *_share(p.share, p.deviation), "") for p in found.pairs if p.share > 0.01]
+        table(("PARAMETER", "SHARE", "", "BEST NEAR"), rows, right=("SHARE",))
+    for text in found.notes:
+        note(text)
+
+
+def _share(share: float, deviation: float) -> tuple[str, str]:
+    """A share with its deviation, and as a bar of at most 20 cells."""
+    return f"{share:.0%} ± {deviation:.0%}", "█" * round(20 * share)
+
+
+def _best_at(found: Importance, name: str) -> str:
+    """The value of a parameter at which the metric is best, all others averaged."""
+    curve = next((c for c in found.curves if c.name == name), None)
+    if curve is None or not curve.mean:
+        return ""
+    pick = max if found.goal == "maximize" else min
+    return number(curve.values[pick(range(len(curve.mean)), key=curve.mean.__getitem__)])
+
+
 def rank(trial: TrialView, goal: str) -> tuple[bool, float, int]:
     """Sort key: best value first, trials without one last in their order."""
     if trial.value is None or trial.value != trial.value:
@@ -287,6 +323,7 @@ def trial_table(trials: list[TrialView], view: SweepView) -> None:
     from rich.text import Text
 
     keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
+    others = list(dict.fromkeys(name for trial in trials for name in trial.outcomes if name != view.metric))
     if len(trials) > 1:
         keys = [key for key in keys if len({repr(trial.params.get(key)) for trial in trials}) > 1] or keys
     best = view.best.run if view.best else ""
@@ -301,15 +338,16 @@ def trial_table(trials: list[TrialView], view: SweepView) -> None:
                 str(trial.number),
                 state(trial.state),
                 value,
+                *(number(trial.outcomes.get(name)) for name in others),
                 *params,
                 duration(spent) if spent is not None else "–",
             )
         )
     heading = view.metric.upper() or "VALUE"
     table(
-        ("RUN", "#", "STATE", heading, *keys, "TOOK"),
+        ("RUN", "#", "STATE", heading, *(name.upper() for name in others), *keys, "TOOK"),
         rows,
-        right=("#", heading, *keys, "TOOK"),
+        right=("#", heading, *(name.upper() for name in others), *keys, "TOOK"),
         droppable=["TOOK", *reversed(keys)],
     )
 

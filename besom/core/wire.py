@@ -185,6 +185,8 @@ class TrialView(msgspec.Struct, frozen=True):
     reason: str = ""
     steps: int = 0
     """Values of the metric logged so far."""
+    outcomes: dict[str, float] = {}
+    """Values of all goals and limits, when the sweep has more than one metric."""
 
 
 class SweepView(msgspec.Struct, frozen=True):
@@ -207,10 +209,54 @@ class SweepView(msgspec.Struct, frozen=True):
     agents: int = 0
     warnings: tuple[str, ...] = ()
     reason: str = ""
+    front: tuple[str, ...] = ()
+    """Runs that no other beats in all goals, when there are several."""
 
 
 class Sweeps(msgspec.Struct, frozen=True):
     sweeps: tuple[SweepView, ...]
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A parameter alone. `share`: of the metric's variance, 0 to 1; `permutation`: growth of the squared error, in units of the variance, when its values are shuffled; `lives`: the part of the trials in which it exists."""
+
+    name: str
+    share: float
+    deviation: float
+    permutation: float
+    permutation_deviation: float
+    lives: float
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """What two parameters do together beyond what each does alone."""
+
+    first: str
+    second: str
+    share: float
+    deviation: float
+
+
+class Dependence(msgspec.Struct, frozen=True):
+    """The metric, in its own unit, at each value of one parameter, averaged over all others."""
+
+    name: str
+    values: tuple[Any, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+
+class Importance(msgspec.Struct, frozen=True):
+    """Which parameters of a sweep matter, the largest share first. `explained`: the part of the variance that the model explains on trials it did not see; near 0, believe none of the rest. `notes`: what to keep in mind."""
+
+    metric: str
+    goal: str
+    trials: int
+    explained: float
+    shares: tuple[Share, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    curves: tuple[Dependence, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Done(msgspec.Struct, frozen=True):

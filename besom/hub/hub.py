@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from besom.core.batch import Batch
+from besom.core.contents import ArtifactView, FileView
 from besom.core.names import RunPath, SweepPath
-from besom.core.record import File
 from besom.core.wire import (
     Agent,
     Alerts,
@@ -25,6 +25,7 @@ from besom.core.wire import (
     Console,
     Curves,
     Groups,
+    Importance,
     Keys,
     Orders,
     Projects,
@@ -139,10 +140,15 @@ class Hub:
         """Lines from number `start` on; a negative start counts from the end. Raises NotFound."""
         return query.console(self.database, path, start, limit)
 
-    def files(self, path: RunPath) -> list[File]:
+    def files(self, path: RunPath) -> tuple[FileView, ...]:
         """The files of a run, by path; their contents are blobs. Raises NotFound."""
         with self.database.read() as c:
             return artifacts.files(c, query.existing(c, path).pk)
+
+    def artifact(self, path: RunPath) -> ArtifactView:
+        """The version of an artifact that NAME or NAME:ALIAS, in place of a run's id, names. Raises NotFound."""
+        with self.database.read() as c:
+            return artifacts.find(c, path)
 
     # Questions over many runs
 
@@ -202,6 +208,10 @@ class Hub:
     def sweep(self, path: SweepPath) -> SweepView:
         """One sweep with its trials. Raises NotFound."""
         return self._sweeps.get(path)
+
+    def importance(self, path: SweepPath) -> Importance:
+        """Which parameters of a sweep matter. Raises NotFound, UsageError when it has no metric."""
+        return self._sweeps.importance(path)
 
     def set_sweep(
         self, path: SweepPath, *, state: str | None = None, config: Mapping[str, Any] | None = None

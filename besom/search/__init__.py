@@ -19,8 +19,14 @@ from besom.search.engine import (
     suggest,
 )
 from besom.search.error import SpaceError
+from besom.search.goal import Goal, Limit, aggregate, front, observe
 from besom.search.grid import Grid
+from besom.search.halting.alone import Patience, Threshold
 from besom.search.halting.hyperband import Hyperband
+from besom.search.halting.predictive import Predictive
+from besom.search.halting.race import Asha, Median, Percentile
+from besom.search.importance import Importance, importance
+from besom.search.judge import Judged, judge
 from besom.search.quasi import Quasi
 from besom.search.random import Random
 from besom.search.reader import parse
@@ -32,9 +38,19 @@ register_method("random", Random())
 register_method("quasi", Quasi())
 register_method("bayes", Bayes())
 register_rule("hyperband", Hyperband())
+register_rule("asha", Asha())
+register_rule("median", Median())
+register_rule("percentile", Percentile())
+register_rule("patience", Patience())
+register_rule("threshold", Threshold())
+register_rule("predictive", Predictive())
 
 __all__ = [
     "STATES",
+    "Goal",
+    "Importance",
+    "Judged",
+    "Limit",
     "Method",
     "Problem",
     "Rule",
@@ -43,8 +59,13 @@ __all__ = [
     "Stop",
     "Suggestion",
     "Trial",
+    "aggregate",
     "check",
+    "front",
+    "importance",
+    "judge",
     "methods",
+    "observe",
     "parse",
     "register_method",
     "register_rule",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from besom.core import wire
 from besom.core.batch import Batch
+from besom.core.contents import ArtifactView, Files
 from besom.hub.reaper import LEASE
 from besom.server.route import REQUIRED, Param, Permission, Route
 
@@ -69,6 +70,10 @@ READS = (
             Param("limit", int, "lines at most", 200),
         ),
     ),
+    Route("GET", RUN + "/files", "files", Files, "The files of a run; their contents are at `files/NAME`.",
+          Permission.READ, wrap=Files),
+    Route("GET", "/api/artifacts/{entity}/{project}/{id}", "artifact", ArtifactView,
+          "The version of an artifact that NAME or NAME:ALIAS names.", Permission.READ),
     Route(
         "GET",
         "/api/keys",
@@ -135,6 +140,8 @@ SWEEPS = (
     Route("GET", "/api/sweeps", "sweeps", wire.Sweeps, "Sweeps, the latest first, without their trials.",
           Permission.READ, (_any_entity, _any_project)),
     Route("GET", SWEEP, "sweep", wire.SweepView, "One sweep with its trials.", Permission.READ),
+    Route("GET", SWEEP + "/importance", "importance", wire.Importance,
+          "Which parameters of a sweep matter: shares of variance, pairs, partial dependence.", Permission.READ),
     Route("PATCH", SWEEP, "set_sweep", wire.SweepView, "Pause, resume, stop or cancel a sweep, or change its config.",
           Permission.WRITE, body=wire.SweepChange),
     Route("POST", "/api/agents", "register", wire.Agent, "An agent reports for work.", Permission.AGENT,

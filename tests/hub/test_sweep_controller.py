@@ -12,7 +12,7 @@ import pytest
 
 from besom.core import record as rec
 from besom.core.batch import Batch
-from besom.core.errors import NotFound, UsageError
+from besom.core.errors import ConfigError, NotFound, UsageError
 from besom.core.names import RunPath, SweepPath
 from besom.core.wire import Beat, Command, Done, Orders, SweepView
 from besom.hub.hub import Hub
@@ -425,3 +425,98 @@ def test_two_sweeps_without_a_seed_try_different_points(world: World) -> None:
     assert one != two
     same = [world.agent(world.sweep(RANDOM, seed=7)).take().params for _ in range(2)]
     assert same[0] == same[1]
+
+
+TWO = {
+    **RANDOM,
+    "metric": None,
+    "metrics": [{"name": "loss", "goal": "minimize"}, {"name": "size", "goal": "minimize"}],
+}
+
+
+def test_of_two_goals_the_sweep_names_the_front(world: World) -> None:
+    sweep = world.sweep(TWO)
+    agent = world.agent(sweep)
+    trials = []
+    for loss, size in ((3.0, 1.0), (1.0, 3.0), (3.0, 3.0)):
+        trial = agent.take()
+        world.logs(trial.run, loss)
+        world.logs(trial.run, size, key="size", end=True)
+        agent.end(trial)
+        trials.append(trial.run)
+    after = world.look(sweep)
+    assert set(after.front) == {trials[0], trials[1]}
+    assert after.best is not None and after.best.run == trials[1]
+    assert after.trials[0].outcomes == {"loss": 3.0, "size": 1.0}
+
+
+def test_a_trial_beyond_a_limit_is_never_the_best(world: World) -> None:
+    sweep = world.sweep(RANDOM, metrics=[{"name": "latency", "max": 20}])
+    agent = world.agent(sweep)
+    for loss, latency in ((1.0, 50.0), (2.0, 10.0)):
+        trial = agent.take()
+        world.logs(trial.run, loss)
+        world.logs(trial.run, latency, key="latency", end=True)
+        agent.end(trial)
+    best = world.look(sweep).best
+    assert best is not None and (best.value, best.outcomes) == (2.0, {"loss": 2.0, "latency": 10.0})
+
+
+def test_a_point_with_repeats_is_worth_their_mean(world: World) -> None:
+    sweep = world.sweep(parameters={"a": {"values": [0, 1]}}, repeats=3)
+    assert sweep.budget == 6
+    agent = world.agent(sweep)
+    losses = {0: iter((0.0, 9.0, 9.0)), 1: iter((4.0, 5.0, 6.0))}
+    for _ in range(6):
+        trial = agent.take()
+        world.logs(trial.run, next(losses[trial.params["a"]]), end=True)
+        agent.end(trial)
+    after = world.look(sweep)
+    assert after.state == "finished" and after.best is not None
+    assert (after.best.params, after.best.value) == ({"a": 1}, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"), [({"time": "2h"}, "the time budget of 2h is spent"), ({"cost": 10}, "the runs have cost 12")]
+)
+def test_a_sweep_ends_when_its_time_or_money_is_spent(world: World, budget: dict[str, Any], reason: str) -> None:
+    sweep = world.sweep(RANDOM, budget=budget)
+    agent = world.agent(sweep)
+    first = agent.take()
+    world.logs(first.run, 1.0)
+    world.logs(first.run, 2.0, 6.0, key="cost", end=True)
+    world.now += 3600
+    agent.end(first)
+    second = agent.take()
+    world.logs(second.run, 6.0, key="cost", end=True)
+    world.now += 3601
+    orders = agent.end(second, want=1)
+    assert kinds(orders) == ["exit"] and reason in orders.commands[0].reason
+
+
+def test_a_sweep_starts_from_what_another_one_learnt(world: World) -> None:
+    first = world.sweep(RANDOM, method="bayes")
+    agent = world.agent(first)
+    for _ in range(12):
+        trial = agent.take()
+        world.logs(trial.run, (trial.params["x"] - 0.3) ** 2, end=True)
+        agent.end(trial)
+    second = world.sweep(RANDOM, method="bayes", warm_start=[first.id], seed=1)
+    assert second.config["warm_start"] == [f"ann/dkt/{first.id}"]
+    trial = world.agent(second).take()
+    assert trial.number == 1 and abs(trial.params["x"] - 0.3) < 0.05
+    with pytest.raises(ConfigError, match="warm_start"):
+        world.sweep(RANDOM, warm_start=["none"])
+
+
+def test_it_tells_which_parameter_matters(world: World) -> None:
+    sweep = world.sweep(RANDOM, parameters={"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}})
+    agent = world.agent(sweep)
+    for _ in range(30):
+        trial = agent.take()
+        world.logs(trial.run, 10 * trial.params["y"] + trial.params["x"], end=True)
+        agent.end(trial)
+    found = world.hub.importance(SweepPath("ann", "dkt", sweep.id))
+    assert found.trials == 30 and found.shares[0].name == "y" and found.shares[0].share > 0.7
+    curve = next(c for c in found.curves if c.name == "y")
+    assert curve.mean[-1] > curve.mean[0] + 5

@@ -11,22 +11,26 @@ means wait, with none open it means that the sweep is finished. A trial that is 
 
 from __future__ import annotations
 
+import math
 import zlib
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import psutil
 
 from besom import search
 from besom.core import record as rec
 from besom.core.batch import Batch
-from besom.core.errors import UsageError, did_you_mean
+from besom.core.errors import ConfigError, UsageError, did_you_mean
 from besom.core.names import RunPath, SweepPath, check_id, machine, new_id, new_name, parse_sweep_path
 from besom.core.record import Record
-from besom.core.wire import Agent, Beat, Command, Done, Orders, Sweeps, SweepView
-from besom.hub.sweep.config import metric_of, parse, retries_of
-from besom.hub.sweep.view import best_of, budget_of, ended, sweep_view, target_reached, trial_view
+from besom.core.wire import Agent, Beat, Command, Done, Importance, Orders, Sweeps, SweepView
+from besom.hub.sweep.config import metric_of, metrics_of, parse, retries_of
+from besom.hub.sweep.ends import COST, why_full, why_over
+from besom.hub.sweep.view import best_view, budget_of, digest, ended, sweep_view
 from besom.store.database import Database
 from besom.store.sweeps import OPEN, AgentRow, NewTrial, SweepRow, SweepStore, TrialRow
 
@@ -77,6 +81,7 @@ class Controller:
         """Keep a new sweep. Raises ConfigError that names the key."""
         spec = parse(config)
         path = SweepPath(check_id(entity, "entity"), check_id(project, "project"), new_id())
+        self._resolve(path, spec.config)
         name = spec.config.get("name") or new_name()
         return self._view(self.store.create(path, name, spec.config, spec.warnings, self._clock()))
 
@@ -97,6 +102,7 @@ class Controller:
                     f"a sweep's config can change before its first trial, and {path} is {sweep.state}; create a new sweep"
                 )
             spec = parse(config)
+            self._resolve(path, spec.config)
             self.store.update(sweep.pk, config=spec.config, warnings=list(spec.warnings))
         if state is not None:
             if state not in MOVES:
@@ -106,6 +112,24 @@ class Controller:
             if not self.store.update(sweep.pk, only_from=MOVES[state], state=keep, reason=reason):
                 raise UsageError(f"a sweep becomes {state} from {', '.join(MOVES[state])}, and {path} is {sweep.state}")
         return self.get(path)
+
+    def importance(self, path: SweepPath) -> Importance:
+        """Which parameters of a sweep matter, by its trials so far. Raises NotFound, UsageError when it has no metric."""
+        sweep = self.store.get(path)
+        try:
+            found = search.importance(sweep.config, self._for_search(sweep, self._trials(sweep)))
+        except search.SpaceError as error:
+            raise UsageError(str(error)) from None
+        return msgspec.convert({**found.as_dict(), "goal": metric_of(sweep.config)[1]}, Importance)
+
+    def _resolve(self, path: SweepPath, config: dict[str, Any]) -> None:
+        """Write the sweeps of `warm_start` as whole paths. Raises ConfigError for one that does not exist."""
+        for i, name in enumerate(config.get("warm_start") or ()):
+            try:
+                found = self.store.get(parse_sweep_path(name, entity=path.entity, project=path.project))
+            except UsageError as error:
+                raise ConfigError(str(error), where=f"warm_start[{i}]") from None
+            config["warm_start"][i] = str(found.path)
 
     # What agents do
 
@@ -131,7 +155,8 @@ class Controller:
         for done in beat.done:
             self._end(sweep, agent, done)
         trials = self._reaped(sweep, except_for=agent)
-        if self._judge(sweep, trials):
+        judged = self._weighed(sweep, trials)
+        if self._judge(sweep, trials, judged):
             sweep = self.store.by_pk(sweep.pk)
         commands = self._steer(sweep, agent, beat, trials)
         if beat.want and sweep.state in OPEN and not any(c.type == "run" for c in commands):
@@ -139,9 +164,7 @@ class Controller:
             sweep = self.store.by_pk(sweep.pk)
         if sweep.state in ("finished", "canceled"):
             commands.append(Command("exit", reason=f"the sweep is {sweep.state}: {sweep.reason}"))
-        best = best_of(sweep, trials)
-        _, goal, agg = metric_of(sweep.config)
-        shown = trial_view(best[0], goal, agg) if best else None
+        shown = best_view(trials, metric_of(sweep.config)[0], judged)
         return Orders(tuple(commands), sweep.state, ended(trials), budget_of(sweep.config), shown, sweep.warnings)
 
     # The steps of a beat
@@ -213,25 +236,23 @@ class Controller:
             return True
         return agent.host == self._machine and not _lives(agent.pid)
 
-    def _judge(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> bool:
+    def _judge(self, sweep: SweepRow, trials: Sequence[TrialRow], judged: search.Judged) -> bool:
         """End the sweep when it has reached its target or its budget; warn when its metric never comes. True: it changed."""
         if sweep.state not in OPEN:
             return False
         warned = self._warn_unlogged(sweep, trials)
-        best = best_of(sweep, trials)
-        if best and target_reached(sweep, best[1]):
-            self._finish(sweep, f"run {best[0].run} reached the target with {best[1]:.6g}")
-        elif len(trials) >= (budget_of(sweep.config) or len(trials) + 1) and ended(trials) == len(trials):
-            self._finish(sweep, self._why_full(sweep, trials))
-        else:
-            return warned
-        return True
+        why = why_over(sweep, trials, judged, self._cost(sweep), self._clock())
+        if why is not None:
+            self._finish(sweep, why)
+        return warned or why is not None
 
-    def _why_full(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> str:
-        size = search.size(sweep.config)
-        if size is not None and len(trials) >= size:
-            return f"all {size} points were tried"
-        return f"run_cap of {sweep.config.get('run_cap')} runs is reached"
+    def _cost(self, sweep: SweepRow) -> float:
+        """What all runs together have cost, as they log it; 0 when nobody asks."""
+        if "cost" not in (sweep.config.get("budget") or {}):
+            return 0.0
+        logged = [t.logged for t in self.store.trials(sweep, COST)]
+        known = [x.last if x.summary is None else x.summary for x in logged if x is not None]
+        return sum(x for x in known if x is not None)
 
     def _warn_unlogged(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> bool:
         """Say so, once, when the first trial that finished has no value of the metric."""
@@ -298,10 +319,11 @@ class Controller:
             cap = sweep.config.get("run_cap")
             room = want if cap is None else min(want, cap - len(trials))
             seed = zlib.crc32(str(sweep.path).encode())
-            found = search.suggest(sweep.config, self._for_search(sweep, trials), room, seed) if room > 0 else []
+            known = [*self._for_search(sweep, trials), *self._earlier(sweep)] if room > 0 else []
+            found = search.suggest(sweep.config, known, room, seed) if room > 0 else []
             if not found:
                 if ended(trials) == len(trials):
-                    self._finish(sweep, self._why_full(sweep, trials))
+                    self._finish(sweep, why_full(sweep, trials))
                 return []
             first = max((t.number for t in trials), default=0) + 1
             new = [NewTrial(new_id(), _name(first + i), s.params, s.info) for i, s in enumerate(found)]
@@ -312,18 +334,52 @@ class Controller:
 
     # What the steps read
 
-    def _trials(self, sweep: SweepRow) -> list[TrialRow]:
-        return self.store.trials(sweep, metric_of(sweep.config)[0])
+    def _trials(self, sweep: SweepRow, metric: str = "") -> list[TrialRow]:
+        """The sweep's trials with what they logged of `metric`, by default the first goal."""
+        aggs = metrics_of(sweep.config)
+        metric = metric or next(iter(aggs), "")
+        trials = self.store.trials(sweep, metric)
+        if aggs.get(metric, "best") in ("best", "last"):
+            return trials
+        for i, trial in enumerate(trials):
+            finite = [x for x in self._curve(sweep, trial, metric) if math.isfinite(x)]
+            if trial.logged and finite:
+                trials[i] = replace(trial, logged=replace(trial.logged, last=search.aggregate(finite, aggs[metric])))
+        return trials
+
+    def _weighed(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> search.Judged:
+        """What the trials are worth by all metrics that count."""
+        aggs = metrics_of(sweep.config)
+        first, *others = aggs or ("",)
+        more = {name: {t.run: t.logged for t in self._trials(sweep, name)} for name in others}
+        short = []
+        for trial in trials:
+            logged = {first: trial.logged, **{name: found.get(trial.run) for name, found in more.items()}}
+            short.append(digest(trial, logged, aggs) if aggs else search.Trial(trial.run, {}, trial.state))
+        return search.judge(sweep.config, short)
 
     def _trial(self, sweep: SweepRow, run: str) -> TrialRow | None:
         return next(iter(self.store.trials(sweep, run=run)), None)
 
     def _for_search(self, sweep: SweepRow, trials: Sequence[TrialRow]) -> list[search.Trial]:
-        metric = metric_of(sweep.config)[0]
-        return [
-            search.Trial(t.run, t.params, t.state, {metric: self._curve(sweep, t, metric)} if metric else {}, t.info)
-            for t in trials
-        ]
+        curves: dict[str, dict[str, Sequence[float]]] = {t.run: {} for t in trials}
+        for i, name in enumerate(metrics_of(sweep.config)):
+            for t in self.store.trials(sweep, name) if i else trials:
+                curves.setdefault(t.run, {})[name] = self._curve(sweep, t, name)
+        return [search.Trial(t.run, t.params, t.state, curves[t.run], t.info) for t in trials]
+
+    def _earlier(self, sweep: SweepRow) -> list[search.Trial]:
+        """The trials of the sweeps that this one starts from; those that were deleted since are passed over."""
+        found: list[search.Trial] = []
+        for name in sweep.config.get("warm_start") or ():
+            try:
+                other = self.store.get(parse_sweep_path(name, entity="", project=None))
+            except UsageError:
+                continue
+            mine = replace(other, config={**other.config, **_metrics(sweep.config)})
+            trials = self._for_search(mine, self._trials(mine))
+            found += [replace(t, info={**t.info, "from": other.path.id}) for t in trials if t.state not in OPEN]
+        return found
 
     def _curve(self, sweep: SweepRow, trial: TrialRow, metric: str) -> Sequence[float]:
         """All values that a trial logged, and, once it ended, its summary when the history does not hold it."""
@@ -342,7 +398,12 @@ class Controller:
     def _view(self, sweep: SweepRow, *, whole: bool = True) -> SweepView:
         trials = self._reaped(sweep)
         here = sum(not self._gone(agent) for agent in self.store.agents(sweep.pk).values())
-        return sweep_view(sweep, trials, here, whole=whole)
+        return sweep_view(sweep, trials, self._weighed(sweep, trials), here, whole=whole)
+
+
+def _metrics(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a config says of its metrics, another's words replaced."""
+    return {key: config.get(key) for key in ("metric", "metrics")}
 
 
 def _run(trial: TrialRow) -> Command:

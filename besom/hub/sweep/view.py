@@ -1,42 +1,33 @@
 """What a sweep looks like from outside: rows of the store become the views of core/wire.py.
 
-Here is the one place that says what a trial is worth: the best of all its run logged of the metric (history and summary),
-or the last of it when the sweep says ``metric: {agg: last}``. Values that are not finite never count. No I/O.
+What a trial is worth is search's to say (`search.judge`); here it is given the few values that decide it. No I/O.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from besom import search
 from besom.core.wire import SweepView, TrialView
 from besom.hub.sweep.config import metric_of
-from besom.store.sweeps import OPEN, SweepRow, TrialRow
+from besom.store.sweeps import OPEN, Logged, SweepRow, TrialRow
 
 
-def value_of(trial: TrialRow, goal: str, agg: str) -> float | None:
-    """The trial's value, None when it has none."""
-    logged = trial.logged
-    if logged is None:
-        return None
-    if agg == "last":
-        candidates = [logged.summary if logged.summary is not None else logged.last]
-    else:
-        candidates = [logged.max if goal == "maximize" else logged.min, logged.summary]
-    finite = [x for x in candidates if x is not None and math.isfinite(x)]
-    if not finite:
-        return None
-    return max(finite) if goal == "maximize" else min(finite)
-
-
-def best_of(sweep: SweepRow, trials: Sequence[TrialRow]) -> tuple[TrialRow, float] | None:
-    """The trial with the best value, the earliest of equals, and that value."""
-    _, goal, agg = metric_of(sweep.config)
-    sign = -1.0 if goal == "maximize" else 1.0
-    valued = [(trial, value) for trial in trials if (value := value_of(trial, goal, agg)) is not None]
-    return min(valued, key=lambda pair: (sign * pair[1], pair[0].number), default=None)
+def digest(trial: TrialRow, logged: Mapping[str, Logged | None], aggs: Mapping[str, str]) -> search.Trial:
+    """The trial with just those values of each metric that decide what it is worth."""
+    metrics: dict[str, list[float]] = {}
+    for name, found in logged.items():
+        if found is None:
+            continue
+        if aggs[name] == "best":
+            candidates = [found.min, found.max, found.summary]
+        elif aggs[name] == "last":
+            candidates = [found.last if found.summary is None else found.summary]
+        else:
+            candidates = [found.last]  # the controller has put the mean of the last values there
+        metrics[name] = [x for x in candidates if x is not None]
+    return search.Trial(trial.run, {}, trial.state, metrics, trial.info)
 
 
 def budget_of(config: dict[str, object]) -> int | None:
@@ -45,16 +36,8 @@ def budget_of(config: dict[str, object]) -> int | None:
     return min(ends, default=None)
 
 
-def target_reached(sweep: SweepRow, value: float) -> bool:
-    """`value` is as good as metric.target."""
-    target = (sweep.config.get("metric") or {}).get("target")
-    if target is None:
-        return False
-    return value >= float(target) if metric_of(sweep.config)[1] == "maximize" else value <= float(target)
-
-
-def trial_view(trial: TrialRow, goal: str, agg: str) -> TrialView:
-    """One trial."""
+def trial_view(trial: TrialRow, metric: str, values: Mapping[str, float]) -> TrialView:
+    """One trial. `values`: of each goal and limit."""
     return TrialView(
         number=trial.number,
         run=trial.run,
@@ -62,20 +45,30 @@ def trial_view(trial: TrialRow, goal: str, agg: str) -> TrialView:
         state=trial.state,
         attempt=trial.attempt,
         created=trial.created,
-        value=value_of(trial, goal, agg),
+        value=values.get(metric),
         info=trial.info,
         agent=trial.agent,
         started=trial.started,
         ended=trial.ended,
         reason=trial.reason,
         steps=trial.logged.count if trial.logged else 0,
+        outcomes=dict(values) if len(values) > 1 else {},
     )
 
 
-def sweep_view(sweep: SweepRow, trials: Sequence[TrialRow], agents: int, *, whole: bool) -> SweepView:
+def best_view(trials: Sequence[TrialRow], metric: str, judged: search.Judged) -> TrialView | None:
+    """The best trial, with the value it is the best by."""
+    found = next((trial for trial in trials if trial.run == judged.best), None)
+    if found is None or judged.value is None:
+        return None
+    return trial_view(found, metric, {**judged.values[found.run], metric: judged.value})
+
+
+def sweep_view(
+    sweep: SweepRow, trials: Sequence[TrialRow], judged: search.Judged, agents: int, *, whole: bool
+) -> SweepView:
     """One sweep. `agents`: how many are at work. `whole`: with its trials."""
-    metric, goal, agg = metric_of(sweep.config)
-    best = best_of(sweep, trials)
+    metric, goal, _ = metric_of(sweep.config)
     return SweepView(
         id=sweep.path.id,
         entity=sweep.path.entity,
@@ -89,11 +82,12 @@ def sweep_view(sweep: SweepRow, trials: Sequence[TrialRow], agents: int, *, whol
         goal=goal,
         budget=budget_of(sweep.config),
         counts=dict(Counter(trial.state for trial in trials)),
-        best=trial_view(best[0], goal, agg) if best else None,
-        trials=tuple(trial_view(trial, goal, agg) for trial in trials) if whole else (),
+        best=best_view(trials, metric, judged),
+        trials=tuple(trial_view(trial, metric, judged.values[trial.run]) for trial in trials) if whole else (),
         agents=agents,
         warnings=sweep.warnings,
         reason=sweep.reason,
+        front=judged.front,
     )
 
 

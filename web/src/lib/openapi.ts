@@ -158,6 +158,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/artifacts/{entity}/{project}/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The version of an artifact that NAME or NAME:ALIAS names. */
+        get: operations["artifact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/curves": {
         parameters: {
             query?: never;
@@ -330,6 +347,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/runs/{entity}/{project}/{id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The files of a run; their contents are at `files/NAME`. */
+        get: operations["files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/runs/{entity}/{project}/{id}/rows": {
         parameters: {
             query?: never;
@@ -383,6 +417,23 @@ export interface paths {
         patch: operations["set_sweep"];
         trace?: never;
     };
+    "/api/sweeps/{entity}/{project}/{id}/importance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which parameters of a sweep matter: shares of variance, pairs, partial dependence. */
+        get: operations["importance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -421,6 +472,23 @@ export interface components {
          */
         Alive: {
             runs: components["schemas"]["RunPath"][];
+        };
+        /**
+         * ArtifactView
+         * @description One version of an artifact. `version`: v0, v1 ... by content; `entries`: path -> SHA-256; `run`: id of the run that made it.
+         */
+        ArtifactView: {
+            name: string;
+            version: string;
+            type: string;
+            aliases: string[];
+            entries: {
+                [key: string]: string;
+            };
+            run: string;
+            meta: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Beat
@@ -495,6 +563,16 @@ export interface components {
             points: number;
         };
         /**
+         * Dependence
+         * @description The metric, in its own unit, at each value of one parameter, averaged over all others.
+         */
+        Dependence: {
+            name: string;
+            values: unknown[];
+            mean: number[];
+            deviation: number[];
+        };
+        /**
          * Done
          * @description An agent reports the end of a trial's process. `code`: exit code, negative for a signal, None when a function trial ended in an exception. `tail`: its last lines when it failed.
          *
@@ -510,6 +588,23 @@ export interface components {
             reason: string;
             /** @default  */
             tail: string;
+        };
+        /**
+         * FileView
+         * @description A file of a run. `digest`: SHA-256 of its content in hex; `size` in bytes; `time`: when it was kept.
+         */
+        FileView: {
+            path: string;
+            digest: string;
+            size: number;
+            time: number;
+        };
+        /**
+         * Files
+         * @description The files of a run, by path.
+         */
+        Files: {
+            files: components["schemas"]["FileView"][];
         };
         /**
          * GroupView
@@ -542,6 +637,20 @@ export interface components {
         Health: {
             status: string;
             version: string;
+        };
+        /**
+         * Importance
+         * @description Which parameters of a sweep matter, the largest share first. `explained`: the part of the variance that the model explains on trials it did not see; near 0, believe none of the rest. `notes`: what to keep in mind.
+         */
+        Importance: {
+            metric: string;
+            goal: string;
+            trials: number;
+            explained: number;
+            shares: components["schemas"]["Share"][];
+            pairs: components["schemas"]["Pair"][];
+            curves: components["schemas"]["Dependence"][];
+            notes: string[];
         };
         /**
          * KeyView
@@ -628,6 +737,16 @@ export interface components {
             budget: number | null;
             best: components["schemas"]["TrialView"] | null;
             warnings: string[];
+        };
+        /**
+         * Pair
+         * @description What two parameters do together beyond what each does alone.
+         */
+        Pair: {
+            first: string;
+            second: string;
+            share: number;
+            deviation: number;
         };
         /**
          * Position
@@ -764,6 +883,18 @@ export interface components {
             runs: number;
         };
         /**
+         * Share
+         * @description A parameter alone. `share`: of the metric's variance, 0 to 1; `permutation`: growth of the squared error, in units of the variance, when its values are shuffled; `lives`: the part of the trials in which it exists.
+         */
+        Share: {
+            name: string;
+            share: number;
+            deviation: number;
+            permutation: number;
+            permutation_deviation: number;
+            lives: number;
+        };
+        /**
          * SweepChange
          * @description `state`: paused, running, finished or canceled. `config`: the whole new sweep.yaml as plain data. null leaves either.
          */
@@ -799,6 +930,7 @@ export interface components {
             agents: number;
             warnings: string[];
             reason: string;
+            front: string[];
         };
         /** Sweeps */
         Sweeps: {
@@ -826,6 +958,9 @@ export interface components {
             ended: number | null;
             reason: string;
             steps: number;
+            outcomes: {
+                [key: string]: number;
+            };
         };
     };
     responses: never;
@@ -1400,6 +1535,67 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Position"];
                     "application/msgpack": components["schemas"]["Position"];
+                };
+            };
+            /** @description The input is wrong; the message says what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host or Origin is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was named does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Starting, locked, or no room: the same call works later, see Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    artifact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactView"];
+                    "application/msgpack": components["schemas"]["ArtifactView"];
                 };
             };
             /** @description The input is wrong; the message says what is allowed. */
@@ -2202,6 +2398,67 @@ export interface operations {
             };
         };
     };
+    files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Files"];
+                    "application/msgpack": components["schemas"]["Files"];
+                };
+            };
+            /** @description The input is wrong; the message says what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host or Origin is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was named does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Starting, locked, or no room: the same call works later, see Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     rows: {
         parameters: {
             query?: {
@@ -2481,6 +2738,67 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SweepView"];
                     "application/msgpack": components["schemas"]["SweepView"];
+                };
+            };
+            /** @description The input is wrong; the message says what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Host or Origin is not this server's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was named does not exist. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Starting, locked, or no room: the same call works later, see Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Importance"];
+                    "application/msgpack": components["schemas"]["Importance"];
                 };
             };
             /** @description The input is wrong; the message says what is allowed. */
