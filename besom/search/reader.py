@@ -74,7 +74,7 @@ def _parse(parts: Mapping[str, Any]) -> Space:
                 when = read(text, where, _seen_from(scope, names))
                 p = replace(p, when=when if p.when is None else p.when & when)
         parameters.append(replace(p, prior=_prior(p, members, good)))
-        wheres.append(leaf.where)
+        wheres.append(next((where for member in members for _, where, _ in member.conditions), leaf.where))
     _refuse_cycles(parameters, wheres)
     return Space(tuple(parameters), tuple(warnings), _constraints(parts["constraints"], names))
 
@@ -243,7 +243,7 @@ def _believed(value: Any, deviation: Any, domain: Domain, where: str) -> tuple[f
 
 
 def _refuse_cycles(parameters: Sequence[Parameter], wheres: Sequence[str]) -> None:
-    """Raise SpaceError when a parameter's condition leads back to itself."""
+    """Raise SpaceError when a parameter's condition (of `wheres`) leads back to itself."""
     number_of = {path: i for i, p in enumerate(parameters) for path in p.paths}
     state: dict[int, int] = {}  # 1 while it is looked at, 2 when it is known to lead nowhere
 
@@ -251,7 +251,7 @@ def _refuse_cycles(parameters: Sequence[Parameter], wheres: Sequence[str]) -> No
         if state.get(i) == 1:
             loop = [*trail[trail.index(i) :], i]
             told = ", which lives by ".join(parameters[k].name for k in loop)
-            raise SpaceError(f"{wheres[i]}.condition", f"conditions go in a circle: {told}")
+            raise SpaceError(wheres[i], f"conditions go in a circle: {told}")
         if i not in state:
             state[i] = 1
             when = parameters[i].when
