@@ -1,9 +1,7 @@
 """What the trials say to a model: rows and numbers, in an order that does not depend on that of the trials.
 
 The walk: trials -> `read` -> the fits of `fit` and the posteriors of `method`. Trials of other sweeps (`Problem.earlier`)
-come as rows of another task. A run that a stopping rule ended is told as what it would have reached had it gained what
-finished runs gained in the median from there on, but never as better than the best finished one. It knows no mathematics
-of the model.
+come as rows of another task. It knows no mathematics of the model.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 
 from besom.search.bayes.layout import Layout
 from besom.search.engine import Problem
-from besom.search.goal import Goal, observe
+from besom.search.goal import observe
 from besom.search.laws import Floats
 from besom.search.trial import Trial
 
@@ -88,8 +86,6 @@ def read(problem: Problem, trials: Sequence[Trial], encoded: Floats, layout: Lay
     known = np.all([s.known | s.failed for s in seen], axis=0)
     failed = np.any([s.failed for s in seen], axis=0)
     values = np.stack([s.value for s in seen], axis=1)
-    for k, goal in enumerate(problem.goals):
-        values[:, k] = _stopped(goal, everyone, values[:, k], known & ~failed)
     values[failed] = np.nan
     limits = [
         [limit.excess(t) if ok else None for t, ok in zip(everyone, known, strict=True)] for limit in problem.limits
@@ -106,20 +102,3 @@ def read(problem: Problem, trials: Sequence[Trial], encoded: Floats, layout: Lay
     wait = np.flatnonzero(np.all([s.pending for s in seen], axis=0) & usable & (age >= 0.0))
     wait = wait[np.lexsort([age[wait], *flat[wait].T])]
     return Data(rows[pick], values[pick], excess[pick], failed[pick], age[pick], rows[wait])
-
-
-def _stopped(goal: Goal, trials: Sequence[Trial], values: Floats, known: NDArray[np.bool_]) -> Floats:
-    """The values, with those of stopped trials as what they would have reached."""
-    stopped = [i for i, t in enumerate(trials) if known[i] and t.state == "stopped"]
-    if not stopped:
-        return values
-    reach = np.minimum.accumulate if goal.agg == "best" else np.asarray
-    ends = [np.asarray(reach(h)) for t in trials if t.state == "finished" and len(h := goal.history(t)) > 1]
-    finished = [v for v, t, ok in zip(values, trials, known, strict=True) if ok and t.state == "finished"]
-    values = values.copy()
-    for i in stopped:
-        at = len(goal.history(trials[i])) - 1
-        gains = [end[at] - end[-1] for end in ends if len(end) > at]
-        if gains:
-            values[i] = max(values[i] - float(np.median(gains)), min(finished))
-    return values

@@ -42,7 +42,7 @@ class Prior:
     @classmethod
     def of(cls, d: int) -> Prior:
         length = min(math.log(0.55) + 0.5 * math.log(max(d, 1)), math.log(1.6))
-        mean = np.array([length] * d + [0.0, -6.5, -6.0])
+        mean = np.array([length] * d + [0.0, -6.5, -5.0])
         start = mean.copy()
         start[-2] = -6.0
         return cls(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from besom.search.random import Seen, random_point
 from besom.search.trial import Suggestion, Trial
 
 ENUMERATE = 1500  # points of a finite space that are all judged
+QUANTILES = [NormalDist().inv_cdf((i + 0.5) / 32) for i in range(32)]
 FANTASIES = 16  # of what pending trials will say
 NOISY = 1e-3  # share of noise in the variance from which on the best value found is not believed
 FAITH = 10.0  # weight of the user's belief, divided by the number of values
@@ -72,9 +74,9 @@ class _Call:
 
     def next(self) -> Suggestion:
         data = self.data
-        known = len(data.rows)
+        known, valued = len(data.rows), int((~data.failed).sum())
         suggestion = None
-        if known - int(data.failed.sum()) >= 2 and known + len(data.pending) >= self.enough:
+        if valued >= max(2, self.enough // 2) and known + len(data.pending) >= self.enough:
             with one_thread():
                 suggestion = self._modelled()
         if suggestion is None:
@@ -85,13 +87,21 @@ class _Call:
         return suggestion
 
     def _first(self) -> Suggestion:
-        """The centre, or the point the user believes in, then a Sobol sequence."""
+        """The centre, or the point the user believes in; then a Sobol sequence, every other point of it as believed."""
+        space = self.problem.space
+        believed = [p.prior for p in space.free]
         if self.start < 0:
-            centre = [0.5 if p.prior is None else p.prior[0] for p in self.problem.space.free]
-            params = self.problem.space.decode(centre)
             self.start = 0
+            params = space.decode([0.5 if prior is None else prior[0] for prior in believed])
             if self.seen.add(params):
                 return Suggestion(params, self._info("start", point=-1))
+        if any(believed) and self.start % 2:
+            dice = self.problem.generator(self.start, 5)
+            drawn = zip(believed, dice.random(len(believed)), dice.standard_normal(len(believed)), strict=True)
+            row = [float(u) if prior is None else min(max(prior[0] + prior[1] * z, 0.0), 1.0) for prior, u, z in drawn]
+            if self.seen.add(params := space.decode(row)):
+                self.start += 1
+                return Suggestion(params, self._info("start", point=self.start - 1))
         params, point = sobol_point(self.problem, self.seen, self.start)
         self.start = point + 1
         return Suggestion(params, self._info("start", point=point))
@@ -262,6 +272,9 @@ class _Minds:
             z = (float(means[0, 0]) - incumbent) / float(deviations[0])
             told["probability_to_improve"] = 0.5 * math.erfc(z / math.sqrt(2.0))
             told["log_expected_improvement"] = float(log_ei(means[0], deviations, incumbent)[0])
+            best, mean, deviation = self.scales[0].undo(incumbent), float(means[0, 0]), float(deviations[0])
+            gains = [max(best - self.scales[0].undo(mean + deviation * z), 0.0) / len(QUANTILES) for z in QUANTILES]
+            told["expected_improvement"] = min(sum(gains), 1e308)  # in the metric's own unit
         if self.bounds:
             told["probability_feasible"] = float(self._feasible(row)[0])
         return told
