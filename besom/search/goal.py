@@ -48,10 +48,8 @@ class Goal:
     def history(self, trial: Trial) -> list[float]:
         """The finite values that the trial logged, in order, smaller is better. Text, None, bools, NaN are dropped."""
         logged = trial.metrics.get(self.name, ())
-        if (
-            len(logged) == 1 and type(x := logged[0]) is float and math.isfinite(x)
-        ):  # ten thousand of them are read at each call
-            return [self.sign * x]
+        if len(logged) == 1 and type(only := logged[0]) is float and math.isfinite(only):  # most of ten thousand
+            return [self.sign * only]
         found = [self.sign * x for x in logged if type(x) is float and math.isfinite(x)]
         if len(found) == len(logged):
             return found
