@@ -119,9 +119,10 @@ def outside() -> Iterator[Outside]:
     proxy.close()
 
 
-@pytest.fixture
-def client(house: House, outside: Outside, tmp_path: Path) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def client(house: House, outside: Outside, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Starts a Python program that may `import wandb`; `argv` follows the program."""
+    tmp_path = tmp_path_factory.mktemp("client")
     started: list[subprocess.Popen[str]] = []
     keep = {
         k: v

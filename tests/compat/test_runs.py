@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+
+import pytest
 
 from besom.core.errors import NotFound
 from besom.core.names import RunPath
@@ -26,7 +29,8 @@ print("to the terminal"); print("and about an error", file=sys.stderr)
 run.config.update({"added": [1, 2]})
 run.summary["best"] = 0.9
 run.alert("mind this", "it burns", level="WARN", wait_duration=5)
-open("notes.txt", "w").write("kept"); wandb.save("notes.txt")
+for name in ("notes.txt", "at 5%20.txt"):
+    open(name, "w").write("kept"); wandb.save(name)
 table = wandb.Table(columns=["a"], data=[[1], [2]])
 run.log({"table": table}, step=101)
 weights = wandb.Artifact("weights", "model"); weights.add_file("notes.txt"); run.log_artifact(weights)
@@ -39,6 +43,35 @@ wandb.init(project="digits", id="broken")
 wandb.log({"loss": 1})
 raise ValueError("no more")
 """
+
+
+OFFLINE = """
+import subprocess, sys, wandb
+run = wandb.init(project="digits", id="offline", mode="offline", config={"lr": 1})
+for i in range(1500):
+    run.log({"x": i})
+run.finish()
+print(subprocess.run([sys.executable, "-m", "wandb", "sync", run.sync_dir], capture_output=True, text=True))
+"""
+
+SWEEPS = """
+import json, wandb
+from wandb.agents import pyagent
+pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.3
+id = wandb.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"},
+                  "parameters": {"lr": {"values": [0.1, 0.2]}, "net": {"parameters": {"d": {"values": [1]}}}}}, project="swept")
+def train():
+    with wandb.init() as run:
+        run.log({"loss": run.config.lr * run.config.net["d"]})
+wandb.agent(id, train, project="swept")
+print(json.dumps([id, wandb.Api().sweep(f"ann/swept/{id}").best_run().config]))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow(client: Client) -> dict[str, subprocess.Popen[str]]:
+    """Scripts that mostly wait: they begin first, and run beside the others."""
+    return {"sweep": client(SWEEPS), "offline": client(OFFLINE)}
 
 
 def test_two_scripts_at_once_are_kept_whole(house: House, client: Client, outside: Outside) -> None:
@@ -66,6 +99,7 @@ def test_two_scripts_at_once_are_kept_whole(house: House, client: Client, outsid
         for a in house.hub.alerts().alerts
     )
     kept = {file.path: file.digest for file in house.hub.files(path)}
+    assert "at 5%20.txt" in kept
     blob = house.folder / "blobs" / kept["notes.txt"][:2] / kept["notes.txt"]
     assert blob.read_text() == "kept"
     assert any(name.startswith("artifacts/weights/") and name.endswith("notes.txt") for name in kept)
@@ -77,8 +111,8 @@ def test_two_scripts_at_once_are_kept_whole(house: House, client: Client, outsid
 
 STEADY = """
 import sys, wandb
-quick = {f"x_file_stream_{name}": 0.2 for name in ("transmit_interval", "retry_wait_min_seconds", "retry_wait_max_seconds")}
-run = wandb.init(project="digits", id=sys.argv[1], settings=wandb.Settings(**quick))
+quick = {f"x_file_stream_{name}": 1.0 for name in ("transmit_interval", "retry_wait_min_seconds", "retry_wait_max_seconds")}
+run = wandb.init(project="digits", id=sys.argv[1], settings=wandb.Settings(x_disable_stats=True, **quick))
 for part in range(3):
     for i in range(100):
         run.log({"x": part * 100 + i})
@@ -115,38 +149,12 @@ def test_lost_answers_and_a_restart_of_the_server_count_nothing_twice(house: Hou
     assert text == ["part 0", "part 1", "part 2"]
 
 
-def test_a_killed_script_is_shown_as_crashed(house: House, client: Client) -> None:
-    run = client(STEADY, "killed")
-    wait(lambda: any("/killed/" in path for path in house.seen))
-    wait(lambda: house.run("digits", "killed").last_step == 99)
-    run.kill()
-    run.wait()
-    wait(lambda: house.hub.reap() or _later(house))
-    found = house.run("digits", "killed")
-    assert (found.state, len(house.column("digits", "killed", "x"))) == ("crashed", 100)
-    assert "no sign of life" in found.reason
-
-
-def _later(house: House) -> bool:
-    house.late += 61.0
-    return False
-
-
 RESUMED = """
 import sys, wandb
 run = wandb.init(project="digits", id="again", resume="allow", config={"k": int(sys.argv[1])})
 for i in range(5):
     run.log({"x": i + int(sys.argv[1])})
 print(run.resumed)
-"""
-
-OFFLINE = """
-import subprocess, sys, wandb
-run = wandb.init(project="digits", id="offline", mode="offline", config={"lr": 1})
-for i in range(1500):
-    run.log({"x": i})
-run.finish()
-print(subprocess.run([sys.executable, "-m", "wandb", "sync", run.sync_dir], capture_output=True, text=True))
 """
 
 
@@ -159,8 +167,8 @@ def test_a_run_goes_on_in_a_second_process(house: House, client: Client) -> None
     assert (run.state, run.config) == ("finished", {"k": 100})
 
 
-def test_what_was_logged_offline_is_synced(house: House, client: Client) -> None:
-    said = finish(client(OFFLINE))
+def test_what_was_logged_offline_is_synced(house: House, slow: dict[str, subprocess.Popen[str]]) -> None:
+    said = finish(slow["offline"])
     run = house.run("digits", "offline")
     assert (run.state, run.config) == ("finished", {"lr": 1}), said
     assert house.column("digits", "offline", "x") == list(range(1500))
@@ -178,7 +186,7 @@ print(json.dumps({
     "sampled": [row["epoch"] for row in run.history(keys=["epoch"], pandas=False)],
     "long": len(list(api.run("ann/digits/offline").scan_history())),
     "file": run.file("notes.txt").download(replace=True).read(),
-    "projects": [p.name for p in api.projects("ann")],
+    "projects": sorted(p.name for p in api.projects("ann")),
 }))
 """
 
@@ -188,29 +196,32 @@ def test_what_was_logged_is_read_back(house: House, client: Client) -> None:
     assert json.loads(said.splitlines()[-1]) == {
         "runs": ["whole"], "best": ["whole"], "config": {"lr": 1e-3, "net": {"depth": 3}, "added": [1, 2]},
         "best_value": 0.9, "min": 0.05, "state": "finished", "scan": [1 / (i + 1) for i in range(20)],
-        "sampled": [i // 5 for i in range(20)], "long": 1500, "file": "kept", "projects": ["digits"],
+        "sampled": [i // 5 for i in range(20)], "long": 1500, "file": "kept", "projects": ["digits", "swept"],
     }  # fmt: skip
 
 
-SWEEPS = """
-import wandb
-from wandb.agents import pyagent
-pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.3
-id = wandb.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"},
-                  "parameters": {"lr": {"values": [0.1, 0.2]}, "net": {"parameters": {"d": {"values": [1]}}}}}, project="swept")
-def train():
-    with wandb.init() as run:
-        run.log({"loss": run.config.lr * run.config.net["d"]})
-wandb.agent(id, train, project="swept")
-print(id, wandb.Api().sweep(f"ann/swept/{id}").best_run().config)
-"""
-
-
-def test_its_agent_runs_a_sweep_of_ours_to_its_end(house: House, client: Client) -> None:
-    said = finish(client(SWEEPS)).splitlines()[-1]
+def test_its_agent_runs_a_sweep_of_ours_to_its_end(house: House, slow: dict[str, subprocess.Popen[str]]) -> None:
+    said = finish(slow["sweep"]).splitlines()[-1]
     (sweep,) = house.hub.sweeps(ENTITY, "swept").sweeps
     assert (sweep.state, sweep.counts) == ("finished", {"finished": 2})
     assert sweep.best and sweep.best.value == 0.1
-    assert said == f"{sweep.id} {{'lr': 0.1, 'net': {{'d': 1}}}}"
+    assert json.loads(said) == [sweep.id, {"lr": 0.1, "net": {"d": 1}}]
     runs = house.hub.runs(ENTITY, "swept").runs
     assert {run.sweep for run in runs} == {sweep.id} and len(runs) == 2
+
+
+def test_a_killed_script_is_shown_as_crashed(house: House, client: Client) -> None:
+    run = client(STEADY, "killed")
+    wait(lambda: any("/killed/" in path for path in house.seen))
+    wait(lambda: house.run("digits", "killed").last_step == 99)
+    run.kill()
+    run.wait()
+    wait(lambda: house.hub.reap() or _later(house))
+    found = house.run("digits", "killed")
+    assert (found.state, len(house.column("digits", "killed", "x"))) == ("crashed", 100)
+    assert "no sign of life" in found.reason
+
+
+def _later(house: House) -> bool:
+    house.late += 61.0
+    return False

@@ -83,10 +83,10 @@ def create_files(context: Context, **given: Any) -> dict[str, Any]:
 def commit(context: Context, *, artifactID: str, **_: Any) -> dict[str, Any]:
     """The artifact is whole."""
     made = _of(artifactID)
-    sent = [file for file in context.hub.files(made.run) if file.path.startswith(made.folder)]
+    sent = [file for file in context.hub.files(made.run).files if file.path.startswith(made.folder)]
     entries = {file.path.removeprefix(made.folder): file.digest for file in sent}
     record = rec.Artifact(made.name, made.type, entries, made.aliases, meta=made.meta)
-    context.append(made.run, [Lines(f"{made.folder}{','.join(made.aliases)}", [(0, record)], 1)])
+    context.append(made.run, Lines(f"{made.folder}{','.join(made.aliases)}", [(0, record)], 1))
     return {"artifact": {"id": made.id, "digest": made.digest}}
 
 

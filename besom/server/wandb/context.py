@@ -7,7 +7,7 @@ stand in our paths are cleaned, and the answer tells the client the name that ho
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -51,6 +51,13 @@ class Lines(NamedTuple):
     end: int
 
 
+class Loose(NamedTuple):
+    """Records without a number of the client's: each gets the next one of its stream."""
+
+    stream: str
+    records: Sequence[Record]
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request. `entity`: who is meant when none is named. `base`: our address as the caller wrote it."""
@@ -86,25 +93,25 @@ class Context:
         except NotFound:
             return None
 
-    def append(
-        self, path: RunPath, lines: Sequence[Lines], loose: Mapping[str, Sequence[Record]] | None = None
-    ) -> None:
-        """Keep lines by their numbers, each once, and `loose` records (stream -> records) behind them, in one transaction."""
-        deliveries = [
-            Delivery(
-                path, f"wandb.{stream}", Batch(0, end, tuple(n for n, _ in found), tuple(r for _, r in found)), LEASE
-            )
-            for stream, found, end in lines
-        ]
+    def append(self, path: RunPath, *parts: Lines | Loose) -> None:
+        """Keep lines by their numbers, each once, and loose records, in this order and in one transaction."""
         with _appending:
-            for stream, records in (loose or {}).items():
-                if records:
-                    name = f"wandb.{stream}"
-                    at = self.hub.position(path, name)
-                    end = at + len(records)
-                    deliveries.append(
-                        Delivery(path, name, Batch(at, end, tuple(range(at, end)), tuple(records)), LEASE)
+            deliveries = []
+            for part in parts:
+                stream = f"wandb.{part.stream}"
+                if isinstance(part, Lines):
+                    numbers, records, start, end = (
+                        [n for n, _ in part.records],
+                        [r for _, r in part.records],
+                        0,
+                        part.end,
                     )
+                else:
+                    start = self.hub.position(path, stream)
+                    records, end = list(part.records), start + len(part.records)
+                    numbers = list(range(start, end))
+                if end > start:
+                    deliveries.append(Delivery(path, stream, Batch(start, end, tuple(numbers), tuple(records)), LEASE))
             self.hub.append_many(deliveries)
 
 

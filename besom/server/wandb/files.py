@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from besom.core import record as rec
+from besom.core.contents import FileView
 from besom.core.errors import NotFound
 from besom.core.names import RunPath
 from besom.server.route import Permission
 from besom.server.wandb import words
-from besom.server.wandb.context import Context
+from besom.server.wandb.context import Context, Loose
 from besom.server.wandb.graphql import Root
 
 PLACE = "/wandb/files/{entity}/{project}/{run}/{name:path}"
@@ -40,18 +41,20 @@ def address(context: Context, path: RunPath, name: str) -> str:
 def put(context: Context, path: RunPath, name: str, pieces: Iterable[bytes]) -> None:
     """Keep the content of a file of a run."""
     blob = context.blobs.put(pieces)
-    context.append(path, [], {"files": [rec.File(name, blob.digest, blob.size, context.now)]})
+    context.append(path, Loose("files", [rec.File(name, blob.digest, blob.size, context.now)]))
 
 
-def find(context: Context, path: RunPath, name: str) -> rec.File:
+def find(context: Context, path: RunPath, name: str) -> FileView:
     """A file of a run. Raises NotFound."""
-    found = next((file for file in context.hub.files(path) if file.path == name), None)
+    found = next((file for file in context.hub.files(path).files if file.path == name), None)
     if found is None:
         raise NotFound(f"the run {path.id} has no file {name!r}")
     return found
 
 
-def page(context: Context, path: RunPath, *, names: Sequence[str] | None = None, pattern: str | None = None, **_: Any) -> dict[str, Any]:
+def page(
+    context: Context, path: RunPath, *, names: Sequence[str] | None = None, pattern: str | None = None, **_: Any
+) -> dict[str, Any]:
     """The files of a run, by name."""
     edges = [
         {
@@ -62,7 +65,7 @@ def page(context: Context, path: RunPath, *, names: Sequence[str] | None = None,
                 "uploadUrl": address(context, path, file.path), "updatedAt": words.iso(file.time), "md5": "", "mimetype": "",
             },
         }
-        for file in context.hub.files(path)
+        for file in context.hub.files(path).files
         if (not names or file.path in names) and words.like(pattern, file.path)
     ]  # fmt: skip
     return {"edges": edges, "pageInfo": {"hasNextPage": False}}

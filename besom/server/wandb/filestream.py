@@ -13,13 +13,10 @@ from typing import Any
 from besom.core import record as rec
 from besom.core.names import RunPath
 from besom.core.record import Record
-from besom.core.wire import RunView
 from besom.server.wandb import words
-from besom.server.wandb.context import Context, Lines
+from besom.server.wandb.context import Context, Lines, Loose
 
 HISTORY, EVENTS, SUMMARY, OUTPUT = "wandb-history.jsonl", "wandb-events.jsonl", "wandb-summary.json", "output.log"
-INTERRUPTED = 255
-"""Exit code that the client sends for Ctrl-C and for an exception that it did not see."""
 
 
 def take(context: Context, path: RunPath, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,41 +26,28 @@ def take(context: Context, path: RunPath, body: Mapping[str, Any]) -> dict[str, 
     files = body.get("files")
     parts = dict(_parts(files)) if isinstance(files, Mapping) else {}
     ends = bool(body.get("complete"))
-    loose: dict[str, list[Record]] = {"run": [], "output.again": [], "summary": [], "exit": []}
-    if run is not None and run.state in rec.ENDED and (parts or not ends) and not _told(run, body):
-        loose["run"].append(rec.Run(now, starts=True))
-    lines = []
+    told = run is not None and ends and run.state in rec.ENDED and run.exit_code == body.get("exitcode")
+    found: list[Lines | Loose] = []
+    if run is not None and run.state in rec.ENDED and (parts or not ends) and not told:
+        found.append(Loose("run", [rec.Run(now, starts=True)]))
     if HISTORY in parts:
         offset, content = parts[HISTORY]
-        lines.append(
-            _numbered("history", offset, [words.history(line, offset + i, now) for i, line in enumerate(content)])
-        )
+        rows = [words.history(line, offset + i, now) for i, line in enumerate(content)]
+        found.append(_numbered("history", offset, rows))
     if EVENTS in parts:
         offset, content = parts[EVENTS]
-        lines.append(_numbered("events", offset, [words.stats(line, now) for line in content]))
+        found.append(_numbered("events", offset, [words.stats(line, now) for line in content]))
     if OUTPUT in parts:
-        again, new = _console(context, path, *parts[OUTPUT], now)
-        lines.append(new)
-        loose["output.again"] += again
+        found += _console(context, path, *parts[OUTPUT], now)
     if SUMMARY in parts and parts[SUMMARY][1]:
-        loose["summary"].append(rec.Summary(words.flat(words.mapping(parts[SUMMARY][1][-1]))))
+        found.append(Loose("summary", [rec.Summary(words.flat(words.mapping(parts[SUMMARY][1][-1])))]))
     if body.get("preempting"):
-        loose["exit"].append(rec.Preempt(now))
-    if ends and not _told(run, body):
-        loose["exit"].append(_exit(body, now))
-    context.append(path, lines, loose)
+        found.append(Loose("exit", [rec.Preempt(now)]))
+    if ends and not told:
+        found.append(Loose("exit", [_exit(body, now)]))
+    context.append(path, *found)
     context.hub.alive([path])
     return {"exitcode": None, "limits": {}}
-
-
-def _told(run: RunView | None, body: Mapping[str, Any]) -> bool:
-    """The run's end is known already: this request comes a second time."""
-    return (
-        run is not None
-        and bool(body.get("complete"))
-        and run.state in rec.ENDED
-        and run.exit_code == body.get("exitcode")
-    )
 
 
 def _exit(body: Mapping[str, Any], now: float) -> rec.Exit:
@@ -88,9 +72,7 @@ def _numbered(stream: str, offset: int, found: Sequence[Record | None]) -> Lines
     return Lines(stream, kept, offset + len(found))
 
 
-def _console(
-    context: Context, path: RunPath, offset: int, content: list[str], now: float
-) -> tuple[list[Record], Lines]:
+def _console(context: Context, path: RunPath, offset: int, content: list[str], now: float) -> tuple[Loose, Lines]:
     """(what rewrites the open line, the new lines). The text of line n has number 2n + 1, the end of the line before it 2n."""
     held = context.hub.position(path, "wandb.output") // 2
     before = None
@@ -108,4 +90,4 @@ def _console(
                 new.append((2 * n, rec.Console(at, before, "\n")))
             new.append((2 * n + 1, rec.Console(at, stream, text)))
             before = stream
-    return again, Lines("output", new, max(2 * (offset + len(content)), 2 * held))
+    return Loose("output.again", again), Lines("output", new, max(2 * (offset + len(content)), 2 * held))

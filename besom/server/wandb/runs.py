@@ -18,7 +18,7 @@ from besom.core.record import Record
 from besom.core.wire import RunView
 from besom.server.route import Permission
 from besom.server.wandb import files, words
-from besom.server.wandb.context import Context, run_path
+from besom.server.wandb.context import Context, Loose, run_path
 from besom.server.wandb.graphql import Root
 
 ROWS = 100_000
@@ -33,7 +33,7 @@ def upsert_bucket(context: Context, **given: Any) -> dict[str, Any]:
     path = run_path(given["id"]) if given.get("id") else context.path(
         given.get("entityName"), given.get("modelName"), given.get("name") or _missing())  # fmt: skip
     before = context.find(path)
-    context.append(path, [], {"run": _changes(context, path, before, given)})
+    context.append(path, Loose("run", _changes(context, path, before, given)))
     return {"bucket": node(context, context.hub.run(path)), "inserted": before is None}
 
 
@@ -91,9 +91,8 @@ def alert(context: Context, **given: Any) -> dict[str, Any]:
     path = context.path(given.get("entityName"), given.get("projectName"), given.get("runName"))
     wait = (words.number(given.get("waitDuration")) or 0.0) / 1000
     title, text = str(given.get("title") or ""), str(given.get("text") or "")
-    context.append(
-        path, [], {"alerts": [rec.Alert(context.now, title, text, str(given.get("severity", "INFO")), wait)]}
-    )
+    message = rec.Alert(context.now, title, text, str(given.get("severity", "INFO")), wait)
+    context.append(path, Loose("alerts", [message]))
     return {"success": True}
 
 
@@ -189,7 +188,7 @@ def node(context: Context, view: RunView) -> dict[str, Any]:
         "sampledHistory": asked.sampled,
         "parquetHistory": asked.parquet,
         "files": lambda info, **wanted: files.page(context, path, **wanted),
-        "fileCount": lambda info: len(context.hub.files(path)),
+        "fileCount": lambda info: len(context.hub.files(path).files),
         "logLines": asked.log_lines,
     }  # fmt: skip
 
