@@ -165,7 +165,8 @@ def _zipped(members: Sequence[_Leaf], warnings: list[str]) -> Parameter:
         if rows.setdefault(identity(row), row) is not row:
             warnings.append(f"zip: the values {list(row)!r} are listed more than once; they are one")
     paths = tuple(leaf.parameter.path for leaf in members)
-    domains = [Choice(tuple(column)) for column in zip(*rows.values(), strict=True)]
+    columns = zip(*rows.values(), strict=True)
+    domains = [Choice(c, order=leaf.spec.get("ordered")) for c, leaf in zip(columns, members, strict=True)]
     ways = [tuple(range(len(rows))), tuple(reversed(range(len(rows))))]
     order = all(d.ordered and d.rank in ways for d in domains)
     return Parameter(paths[0], Choice(tuple(rows.values()), order=order), group=paths)
