@@ -6,7 +6,7 @@ They are thin: a sweep is created through the client, an agent is `work.work` wi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,18 @@ def sweep(
     sweep: Mapping[str, Any] | str | os.PathLike[str] | Callable[[], Mapping[str, Any]],
     entity: str | None = None,
     project: str | None = None,
-    prior_runs: Any = None,
+    prior_runs: Sequence[str] = (),
 ) -> str:
     """Create a sweep and return its id. `sweep`: a dictionary as in docs/sweep-yaml.md, or the path of a YAML file.
 
     The project is `project`, else the one that the environment or a settings file chose, else the config's own. Raises
-    ConfigError that names the key (or line and column) that is wrong. `prior_runs` is accepted and not used yet.
+    ConfigError that names the key (or line and column) that is wrong. `prior_runs`: ids of runs to
+    learn from, as under the key `warm_start`.
     """
     warnings: list[str] = []
     config = _config(sweep, warnings)
     if prior_runs:
-        warnings.append("prior_runs are not used yet; the sweep starts without them")
+        config["warm_start"] = [*(config.get("warm_start") or ()), *prior_runs]
     settings = settings_module.load(entity=entity, project=project)
     chosen = settings.origin("project") != "default"
     home = settings.project if chosen else str(config.get("project") or settings.project)

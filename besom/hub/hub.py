@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from besom.core.batch import Batch
-from besom.core.contents import ArtifactView, FileView
+from besom.core.contents import ArtifactView, Files
 from besom.core.names import RunPath, SweepPath
 from besom.core.wire import (
     Agent,
@@ -54,7 +54,12 @@ class Hub:
         self.alerting = Alerting(database, clock=clock)
         self.watchers.append(self.alerting.watch)
         self._sweeps = Controller(
-            database, values=self.metric_values, append=self.append, clock=clock, ended=self.alerting.sweep_ended
+            database,
+            run=self.run,
+            values=self.metric_values,
+            append=self.append,
+            clock=clock,
+            ended=self.alerting.sweep_ended,
         )
 
     # Walk 1: records come in
@@ -140,10 +145,10 @@ class Hub:
         """Lines from number `start` on; a negative start counts from the end. Raises NotFound."""
         return query.console(self.database, path, start, limit)
 
-    def files(self, path: RunPath) -> tuple[FileView, ...]:
+    def files(self, path: RunPath) -> Files:
         """The files of a run, by path; their contents are blobs. Raises NotFound."""
         with self.database.read() as c:
-            return artifacts.files(c, query.existing(c, path).pk)
+            return Files(artifacts.files(c, query.existing(c, path).pk))
 
     def artifact(self, path: RunPath) -> ArtifactView:
         """The version of an artifact that NAME or NAME:ALIAS, in place of a run's id, names. Raises NotFound."""

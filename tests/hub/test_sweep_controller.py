@@ -49,9 +49,12 @@ class World:
     def put(self, sweep: SweepView, state: str) -> SweepView:
         return self.hub.set_sweep(SweepPath("ann", "dkt", sweep.id), state=state)
 
-    def logs(self, run: str, *losses: float, key: str = "loss", end: bool = False) -> None:
+    def logs(
+        self, run: str, *losses: float, key: str = "loss", config: dict[str, Any] | None = None, end: bool = False
+    ) -> None:
         """The run sends a stream of its own: it begins, logs, and may end."""
         records: list[rec.Record] = [rec.Run(self.now, run, "ann", "dkt", name=run, starts=True)]
+        records += [rec.Config(config)] if config else []
         records += [rec.History(step, self.now, {key: loss}) for step, loss in enumerate(losses)]
         if end:
             records.append(rec.Exit(self.now, 0, rec.FINISHED))
@@ -507,6 +510,13 @@ def test_a_sweep_starts_from_what_another_one_learnt(world: World) -> None:
     assert trial.number == 1 and abs(trial.params["x"] - 0.3) < 0.05
     with pytest.raises(ConfigError, match="warm_start"):
         world.sweep(RANDOM, warm_start=["none"])
+
+
+def test_runs_without_a_sweep_teach_one(world: World) -> None:
+    for i, x in enumerate((0.1, 0.25, 0.3, 0.35, 0.5, 0.7, 0.9)):
+        world.logs(f"run{i}", (x - 0.3) ** 2, config={"x": x}, end=True)
+    sweep = world.sweep(RANDOM, method="bayes", warm_start=[f"run{i}" for i in range(7)], seed=1)
+    assert abs(world.agent(sweep).take().params["x"] - 0.3) < 0.05
 
 
 def test_it_tells_which_parameter_matters(world: World) -> None:

@@ -24,10 +24,10 @@ import psutil
 from besom import search
 from besom.core import record as rec
 from besom.core.batch import Batch
-from besom.core.errors import ConfigError, UsageError, did_you_mean
+from besom.core.errors import ConfigError, NotFound, UsageError, did_you_mean
 from besom.core.names import RunPath, SweepPath, check_id, machine, new_id, new_name, parse_sweep_path
 from besom.core.record import Record
-from besom.core.wire import Agent, Beat, Command, Done, Importance, Orders, Sweeps, SweepView
+from besom.core.wire import Agent, Beat, Command, Done, Importance, Orders, RunView, Sweeps, SweepView
 from besom.hub.sweep.config import metric_of, metrics_of, parse, retries_of
 from besom.hub.sweep.ends import COST, why_full, why_over
 from besom.hub.sweep.view import best_view, budget_of, digest, ended, sweep_view
@@ -59,19 +59,20 @@ Values = Callable[[RunPath, str], Sequence[float]]
 
 
 class Controller:
-    """Sweeps over one store. `values(run, metric)`: what a run logged; `append`: the hub's; `ended`: told once a sweep ends."""
+    """Sweeps over one store. `run(path)`: the hub's; `values(run, metric)`: what a run logged; `append`: the hub's; `ended`: told once a sweep ends."""
 
     def __init__(
         self,
         database: Database,
         *,
+        run: Callable[[RunPath], RunView],
         values: Values,
         append: Append,
         clock: Callable[[], float],
         ended: Callable[[SweepRow, SweepView], None] = lambda sweep, view: None,
     ) -> None:
         self.store = SweepStore(database)
-        self._values, self._append, self._clock, self._ended = values, append, clock, ended
+        self._run, self._values, self._append, self._clock, self._ended = run, values, append, clock, ended
         self._machine = machine()
         self._curves: dict[tuple[int, str], tuple[int, Sequence[float]]] = {}
 
@@ -123,13 +124,25 @@ class Controller:
         return msgspec.convert({**found.as_dict(), "goal": metric_of(sweep.config)[1]}, Importance)
 
     def _resolve(self, path: SweepPath, config: dict[str, Any]) -> None:
-        """Write the sweeps of `warm_start` as whole paths. Raises ConfigError for one that does not exist."""
+        """Write the sweeps and runs of `warm_start` as whole paths. Raises ConfigError for one that does not exist."""
         for i, name in enumerate(config.get("warm_start") or ()):
             try:
-                found = self.store.get(parse_sweep_path(name, entity=path.entity, project=path.project))
+                found = parse_sweep_path(name, entity=path.entity, project=path.project)
+                self._start(found)
             except UsageError as error:
                 raise ConfigError(str(error), where=f"warm_start[{i}]") from None
-            config["warm_start"][i] = str(found.path)
+            config["warm_start"][i] = str(found)
+
+    def _start(self, path: SweepPath) -> SweepRow | RunView:
+        """The sweep, else the run, at `path`. Raises NotFound."""
+        try:
+            return self.store.get(path)
+        except NotFound:
+            pass
+        try:
+            return self._run(RunPath(path.entity, path.project, path.id))
+        except NotFound:
+            raise NotFound(f"there is no sweep and no run {path}") from None
 
     # What agents do
 
@@ -369,16 +382,22 @@ class Controller:
         return [search.Trial(t.run, t.params, t.state, curves[t.run], t.info) for t in trials]
 
     def _earlier(self, sweep: SweepRow) -> list[search.Trial]:
-        """The trials of the sweeps that this one starts from; those that were deleted since are passed over."""
+        """The trials of the sweeps, and the runs, that this one starts from; those deleted since are passed over."""
         found: list[search.Trial] = []
         for name in sweep.config.get("warm_start") or ():
+            path = parse_sweep_path(name, entity="", project=None)
             try:
-                other = self.store.get(parse_sweep_path(name, entity="", project=None))
-            except UsageError:
+                start = self._start(path)
+            except NotFound:
                 continue
-            mine = replace(other, config={**other.config, **_metrics(sweep.config)})
-            trials = self._for_search(mine, self._trials(mine))
-            found += [replace(t, info={**t.info, "from": other.path.id}) for t in trials if t.state not in OPEN]
+            if isinstance(start, SweepRow):
+                mine = replace(start, config={**start.config, **_metrics(sweep.config)})
+                trials = self._for_search(mine, self._trials(mine))
+            else:
+                at = RunPath(path.entity, path.project, path.id)
+                metrics = {name: self._values(at, name) for name in metrics_of(sweep.config)}
+                trials = [search.Trial(start.id, start.config, "finished", metrics)]
+            found += [replace(t, info={**t.info, "from": path.id}) for t in trials if t.state not in OPEN]
         return found
 
     def _curve(self, sweep: SweepRow, trial: TrialRow, metric: str) -> Sequence[float]:
