@@ -31,6 +31,7 @@ from besom.search.quasi import Quasi
 from besom.search.random import Random
 from besom.search.reader import parse
 from besom.search.space import Space
+from besom.search.terminate import done
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
 register_method("grid", Grid())
@@ -61,6 +62,7 @@ __all__ = [
     "Trial",
     "aggregate",
     "check",
+    "done",
     "front",
     "importance",
     "judge",

@@ -107,10 +107,20 @@ def check(sweep: Mapping[str, Any]) -> list[str]:
     if problem.space.size is None:
         problem.space.sample(problem.generator())  # raises when there is no admissible point
     first_points(problem, [], 10**9)  # raises when one is no point
+    check_terminate(sweep, problem.goals)
     if sweep.get("early_terminate") is not None:
         for rule, spec in _halting(sweep, problem.goals):
             warnings += rule.check(spec)
     return warnings
+
+
+def check_terminate(sweep: Mapping[str, Any], goals: Sequence[Goal]) -> None:
+    """Raise SpaceError when `terminate` is not understood, or cannot be answered."""
+    given = sweep.get("terminate")
+    if given not in (None, False, "auto"):
+        raise SpaceError("terminate", f"must be auto, or left out; got {given!r}")
+    if given == "auto" and len(goals) != 1:
+        raise SpaceError("terminate", "auto goes by one metric, like `{name: val_loss, goal: minimize}`")
 
 
 def size(sweep: Mapping[str, Any]) -> int | None:
