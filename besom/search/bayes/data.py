@@ -92,6 +92,7 @@ def read(problem: Problem, trials: Sequence[Trial], encoded: Floats, layout: Lay
     ]
     excess = np.array(limits, dtype=float).reshape(len(limits), len(everyone)).T
     excess[~np.isfinite(excess)] = np.nan
+    excess[:, np.isnan(excess).all(axis=0)] = 0.0  # a limit that no trial says anything of is none yet
     usable = layout.usable(rows)
     numbers = [t.info.get("number") for t in everyone]
     age = np.array([float(k) if type(k) is int and k > 0 else 0.0 for k in numbers])

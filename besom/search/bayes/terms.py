@@ -17,7 +17,7 @@ from besom.search.bayes.gp import Posterior
 from besom.search.heavy import special
 from besom.search.laws import Floats
 
-CELLS = 2000  # boxes below a front, at most
+CELLS = 800  # boxes below a front, at most
 
 
 class Below:
