@@ -4,10 +4,11 @@ import json
 import math
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from besom.search import Trial, check, parse, size, suggest
+import besom.search as search
+from besom.search import SpaceError, Trial, check, parse, size, suggest
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,9 +71,70 @@ def trees(leaf):
     return st.dictionaries(names, leaf | flat.map(lambda p: {"parameters": p}), min_size=1, max_size=4)
 
 
+plain = st.lists(st.sampled_from([0, 1, 2, 2.5, True, False, None, "a", ""]), min_size=1, max_size=3, unique_by=repr)
+countable = st.one_of(
+    plain.map(lambda v: {"values": v}),
+    st.integers(-2, 2).map(lambda a: {"min": a, "max": a + 2}),
+    st.sampled_from([0.1, 0.25, 3]).map(lambda q: {"distribution": "q_uniform", "min": 0, "max": 3.2 * q, "q": q}),
+)
+real = st.one_of(
+    st.just({"min": -1.0, "max": 2.0}),
+    st.just({"distribution": "log_uniform_values", "min": 1e-4, "max": 1}),
+    st.just({"distribution": "q_log_uniform_values", "min": 1, "max": 900, "q": 8}),
+    st.just({"distribution": "normal", "sigma": 2}),
+)
+
+
+def about(draw, name, spec):
+    """A rule about one parameter that is sometimes true."""
+    if "values" in spec:
+        return f"{name} {draw(st.sampled_from(['==', '!=']))} {draw(st.sampled_from(spec['values']))!r}"
+    return f"{name} {draw(st.sampled_from(['<=', '>']))} {draw(st.sampled_from([0, 0.3, 1]))}"
+
+
+@st.composite
+def ruled(draw, leaf):
+    """Keys of a sweep whose parameters live by each other, some of them nested, with constraints and a zip group."""
+    specs = [dict(draw(leaf)) for _ in range(draw(st.integers(1, 4)))]
+    names = [f"p{i}" if i < 3 else f"g.p{i}" for i in range(len(specs))]
+    parameters = {}
+    for i, spec in enumerate(specs):
+        if i and draw(st.booleans()):
+            j = draw(st.integers(0, i - 1))
+            spec["condition"] = about(draw, names[j], specs[j])
+        if i < 3:
+            parameters[f"p{i}"] = spec
+        else:
+            whole = {"condition": about(draw, names[0], specs[0])} if draw(st.booleans()) else {}
+            parameters["g"] = {"parameters": {f"p{i}": spec}, **whole}
+    more = {
+        "constraints": [
+            f"{about(draw, n, s)} or {about(draw, n, s)}" for n, s in zip(names, specs) if draw(st.booleans())
+        ]
+    }
+    if draw(st.booleans()):
+        parameters |= {"z1": {"values": [1, 2, 3]}, "z2": {"values": ["a", None, "a"]}}
+        more["zip"] = [["z1", "z2"]]
+    if len(specs) > 1:
+        more["constraints"].append(f"{names[0]} != {names[1]}")
+    return {"parameters": parameters, **more}
+
+
+def can_run(spec):
+    """Whether some point satisfies the constraints."""
+    try:
+        check(spec)
+    except SpaceError as error:
+        assert "no point was found" in str(error)
+        return False
+    return True
+
+
 values = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([0.0, 1.0, 1e308, -1e308, 5e-324])
 states = st.sampled_from(["pending", "running", "finished", "failed", "crashed", "killed", "stopped"])
-methods = st.sampled_from(["random", "quasi", "bayes"])
+# all that take any space and need nothing installed; test_methods has those of a user's own
+METHODS = sorted(set(search.methods()) - {"grid", "optuna", "custom", "corners"})
+methods = st.sampled_from(METHODS)
 
 
 def sweep(method, parameters, goal="minimize"):
@@ -124,15 +186,52 @@ def test_a_finite_space_is_covered_without_a_repeat(method, parameters, width, s
     assert len({parse(spec).index(t.params) for t in trials}) == len(trials) == total
 
 
+@quick
+@given(methods, ruled(countable | real), st.lists(st.tuples(states, values), max_size=9), st.integers(0, 99))
+def test_every_suggestion_satisfies_conditions_and_constraints(method, keys, outcomes, seed):
+    spec = sweep(method, None) | keys
+    assume(can_run(spec))
+    space = parse(spec)
+    known = history(spec, outcomes)
+    found = [s.params for s in suggest(spec, known, 3, seed)]
+    assert found or size(spec) is not None
+    assert all(space.contains(params) for params in found)
+    rows = space.encode(found)
+    assert np.array_equal(np.isnan(rows), space.dead(rows))
+    assert all(space.contains(space.decode(row)) for row in rows.tolist())
+    if size(spec) is not None:
+        assert len({space.index(t.params) for t in known} | {space.index(p) for p in found}) == len(known) + len(found)
+
+
+@few
+@given(methods | st.just("grid"), ruled(countable), st.integers(1, 4), st.integers(0, 9))
+def test_a_finite_space_with_rules_is_covered_without_a_repeat(method, keys, width, seed):
+    spec = sweep(method, None) | keys
+    assume(can_run(spec))
+    space = parse(spec)
+    # the points that there are: every combination of values, read back as a point
+    points = {json.dumps(p, sort_keys=True) for p in map(space.at, range(space.product)) if space.contains(p)}
+    assume(len(points) <= 60)
+    trials = []
+    while found := suggest(spec, trials, width, seed):
+        trials += [
+            Trial(str(len(trials) + i), s.params, metrics={"y": [1.0]}, info=s.info) for i, s in enumerate(found)
+        ]
+        assert len(trials) <= len(points)
+    assert {json.dumps(t.params, sort_keys=True) for t in trials} == points
+    assert size(spec) == len(trials) == len(points)
+
+
 @few
 @given(
+    methods,
     trees(small | endless),
     st.lists(values, min_size=2, max_size=16),
     st.randoms(use_true_random=False),
     st.integers(0, 9),
 )
-def test_the_order_of_finished_trials_does_not_matter(parameters, outcomes, dice, seed):
-    spec = sweep("bayes", parameters)
+def test_the_order_of_finished_trials_does_not_matter(method, parameters, outcomes, dice, seed):
+    spec = sweep(method, parameters)
     trials = history(spec, [("finished", v) for v in outcomes])
     expected = suggest(spec, trials, 2, seed)
     dice.shuffle(trials)
@@ -153,17 +252,17 @@ def test_a_maximise_sweep_mirrors_a_minimise_one(method, parameters, outcomes, s
 
 
 @few
-@given(st.sampled_from([0.0, 1.0, -1e308, 1e-320]), trees(small | endless), st.integers(2, 14))
-def test_a_constant_objective_is_no_trouble(value, parameters, n):
-    spec = sweep("bayes", parameters)
+@given(methods, st.sampled_from([0.0, 1.0, -1e308, 1e-320]), trees(small | endless), st.integers(2, 14))
+def test_a_constant_objective_is_no_trouble(method, value, parameters, n):
+    spec = sweep(method, parameters)
     found = suggest(spec, history(spec, [("finished", value)] * n), 2)
     assert all(parse(spec).contains(s.params) for s in found)
 
 
 @few
-@given(trees(endless), st.integers(2, 12))
-def test_the_same_point_told_again_and_again_is_no_trouble(parameters, n):
-    spec = sweep("bayes", parameters)
+@given(methods, trees(endless), st.integers(2, 12))
+def test_the_same_point_told_again_and_again_is_no_trouble(method, parameters, n):
+    spec = sweep(method, parameters)
     point = suggest(spec, [], 1, 0)[0].params
     trials = [Trial(str(i), point, "finished", {"y": [float(i % 3)]}) for i in range(n)]
     assert all(parse(spec).contains(s.params) for s in suggest(spec, trials, 2, 1))
