@@ -15,7 +15,7 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,19 @@ class Expression:
             return bool(_value(self.tree, values))
         except (KeyError, TypeError, ValueError, ArithmeticError):
             return False
+
+    def equated(self) -> Iterator[tuple[Path, Any]]:
+        """Each parameter that is compared by == or in, with each constant that it is compared with."""
+        for node in ast.walk(self.tree):
+            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            for op, a, b in zip(getattr(node, "ops", ()), sides, sides[1:], strict=False):
+                if isinstance(op, ast.In | ast.NotIn):
+                    found = [(a, part) for part in getattr(b, "elts", ())]
+                else:
+                    found = [] if type(op) in ORDER else [(a, b), (b, a)]
+                for ref, other in found:
+                    if isinstance(ref, _Ref) and isinstance(other, ast.Constant):
+                        yield ref.path, other.value
 
 
 def read(text: Any, where: str, names: Mapping[str, Path]) -> Expression:

@@ -7,7 +7,7 @@ a mistake becomes a warning. It knows no method and no file format.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,7 +76,22 @@ def _parse(parts: Mapping[str, Any]) -> Space:
         parameters.append(replace(p, prior=_prior(p, members, good)))
         wheres.append(next((where for member in members for _, where, _ in member.conditions), leaf.where))
     _refuse_cycles(parameters, wheres)
-    return Space(tuple(parameters), tuple(warnings), _constraints(parts["constraints"], names))
+    constraints = _constraints(parts["constraints"], names)
+    domains = {leaf.parameter.path: leaf.parameter.domain for leaf in leaves}
+    for p, where in zip(parameters, wheres, strict=True):
+        warnings += _never_equal(p.when, where, domains)
+    for i, rule in enumerate(constraints):
+        warnings += _never_equal(rule, f"constraints[{i}]", domains)
+    return Space(tuple(parameters), tuple(dict.fromkeys(warnings)), constraints)
+
+
+def _never_equal(rule: Expression | None, where: str, domains: Mapping[Path, Domain]) -> Iterator[str]:
+    """Warnings of comparisons with a value that the parameter never has."""
+    for path, value in rule.equated() if rule else ():
+        domain = domains[path]
+        if not domain.contains(value):
+            rest = nearest(value, map(str, domain.values)) if isinstance(domain, Choice) else ""
+            yield f"{where}: {value!r} is no value of {'.'.join(path)}{rest}"
 
 
 def _collect(

@@ -1,6 +1,7 @@
 """Parameters that live by conditions, and points that obey constraints: in the words of a sweep file."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -265,6 +266,23 @@ def test_a_wrong_constraint_names_its_place(constraints, where, says):
         with pytest.raises(SpaceError, match=says) as caught:
             suggest({"method": "random", "parameters": {"x": spec}, "constraints": constraints}, [])
         assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ('optimizer == "sdg"', "parameters.x.condition: 'sdg' is no value of optimizer; did you mean \"sgd\"?"),
+        ('"adm" != optimizer and n == 3', "'adm' is no value of optimizer.*\"adam\""),
+        ('optimizer in ["sgd", "lion"]', "'lion' is no value of optimizer; known: adam, sgd"),
+        ("n == 9", "9 is no value of n$"),
+        ("n == '3'", "'3' is no value of n$"),
+    ],
+)
+def test_a_comparison_with_a_value_that_a_parameter_never_has_is_a_warning(condition, says):
+    parameters = {"optimizer": {"values": ["sgd", "adam"]}, "n": {"min": 1, "max": 5}, "x": {"value": 1}}
+    (warning,) = check(grid(parameters | {"x": {"value": 1, "condition": condition}}))
+    assert re.search(says, warning)
+    assert check(grid(parameters, "'sg' in optimizer or n < 99 or optimizer in ['sgd', 'adam']")) == []
 
 
 def test_one_constraint_may_stand_without_a_list():
