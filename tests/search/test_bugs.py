@@ -1,4 +1,7 @@
-"""What goes wrong in W&B's own engine, one test for each: the numbers are those of its list of bugs."""
+"""What goes wrong in W&B's own engine, one test for each: the numbers are those of its list of bugs.
+
+B19 (a function agent that gives up at its first error) and B20 (macros that vanish) are in tests/agents.
+"""
 
 import pytest
 
@@ -165,3 +168,23 @@ def test_b17_a_number_left_as_text_by_a_yaml_reader_is_a_number():
     sweep = bayes({"lr": {"distribution": "log_uniform_values", "min": "1e-5", "max": "1e-1"}})
     assert all(1e-5 <= t.params["lr"] <= 1e-1 for t in play(sweep, lambda p: p["lr"], 8))
     assert len(check(sweep)) == 2
+
+
+def test_b18_conditions_constraints_and_repeats_are_part_of_the_file():
+    sweep = {
+        **bayes(
+            {
+                "opt": {"values": ["sgd", "adam"]},
+                "lr": {"distribution": "log_uniform_values", "min": 1e-3, "max": 1},
+                "batch": {"values": [8, 32, 128]},
+                "momentum": {"min": 0.0, "max": 1.0, "condition": 'opt == "sgd"'},
+            }
+        ),
+        "constraints": ["lr * batch < 4"],
+        "repeats": 2,
+    }
+    trials = play(sweep, lambda p: abs(p.get("momentum", 2.0) - 0.7) + abs(p["lr"] * p["batch"] - 2), 50)
+    assert all(("momentum" in t.params) is (t.params["opt"] == "sgd") for t in trials)
+    assert all(t.params["lr"] * t.params["batch"] < 4 for t in trials)
+    assert [t.params for t in trials[::2]] == [t.params for t in trials[1::2]]
+    assert best(trials) < 0.15
