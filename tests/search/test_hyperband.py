@@ -82,8 +82,17 @@ def test_a_reason_tells_the_numbers():
     assert one.reason == "loss 0.5 at value 1 is below 0.9, the bound of the best 1/3 of 2 trials at value 1"
 
 
-def rule_in_words(histories, states, sign, steps, eta, strict):
-    """Section 6 of the rule, word for word, without a thought for speed."""
+def rule_in_words(histories, states, sign, early, eta, strict):
+    """The rule of W&B, word for word, without a thought for speed and with nothing of ours."""
+    if "max_iter" in early:
+        steps, band = [], early["max_iter"]
+        for _ in range(early["s"]):
+            band /= eta
+            if band < 1:
+                break
+            steps.append(int(band))
+    else:
+        steps = [int(early["min_iter"] * eta**k) for k in range(100)]
     valid = [[sign * v for v in h if isinstance(v, float) and abs(v) < float("inf")] for h in histories]
     out = []
     for i, history in enumerate(valid):
@@ -116,7 +125,7 @@ def test_a_thousand_random_histories_agree_with_the_rule_in_words(chunk):
         spec = sweep(goal, eta=eta, strict=strict, **early)
         given = [Trial(str(i), {}, states[i], {"loss": histories[i]}) for i in range(n)]
         sign = -1.0 if goal == "maximize" else 1.0
-        expected = rule_in_words(histories, states, sign, bands(spec["early_terminate"]), eta, strict)
+        expected = rule_in_words(histories, states, sign, early, eta, strict)
         assert stopped(spec, given) == expected
 
 
