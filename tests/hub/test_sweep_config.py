@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from besom.core.errors import ConfigError
-from besom.hub.sweep.config import KNOWN_KEYS, metric_of, parse, retries_of
+from besom.hub.sweep.config import KNOWN_KEYS, metric_of, metrics_of, parse, retries_of, seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID: dict[str, Any] = {"method": "grid", "parameters": {"lr": {"values": [1, 2]}}}
@@ -117,6 +118,16 @@ def test_a_syntax_error_names_line_and_column(wrong: str, place: str, says: str)
         (sweep(metric={"name": "loss", "target": "low"}), "metric.target", "number"),
         (sweep(early_terminate={"type": "hyperband", "min_iter": 3}), "metric", "early_terminate"),
         (sweep(parameters={"lr": {"values": [object()]}}), "parameters.lr.values[0]", "a object"),
+        (sweep(parameters={"lr": {"values": [1], "condition": "lrr"}}), "parameters.lr.condition", 'did you mean "lr"'),
+        (sweep(constraints=["lr <"]), "constraints[0]", "cannot be read"),
+        (sweep(metrics=[{"name": "a", "max": "low"}]), "metrics[0].max", "'low'"),
+        (sweep(enqueue=[{"lrr": 1}]), "enqueue[0].lrr", 'did you mean "lr"'),
+        (sweep(terminate="never"), "terminate", "auto"),
+        (sweep(budget=3), "budget", "time: 2h"),
+        (sweep(budget={"tme": 3}), "budget.tme", 'Did you mean "time"?'),
+        (sweep(budget={"time": "2 weeks"}), "budget.time", "90m"),
+        (sweep(budget={"cost": 0}), "budget.cost", "above 0"),
+        (sweep(warm_start=3), "warm_start", "list of sweep ids"),
     ],
 )  # fmt: skip
 def test_what_cannot_run_is_refused_and_the_key_is_named(config: dict[str, Any], where: str, says: str) -> None:
@@ -130,6 +141,8 @@ def test_what_cannot_run_is_refused_and_the_key_is_named(config: dict[str, Any],
     ("config", "says"),
     [
         (sweep(metod="grid"), 'Did you mean "method"?'),
+        (sweep(constraint=["lr < 1"]), 'Did you mean "constraints"?'),
+        (sweep(aggregate="mean"), "repeats"),
         (sweep(early_terminat={"type": "hyperband"}), 'Did you mean "early_terminate"?'),
         (sweep(run_cap="300"), "read as 300"),
         (sweep(run_cap=3.0), "read as 3"),
@@ -185,9 +198,35 @@ def test_values_of_numpy_and_tuples_become_plain_data() -> None:
     assert spec.config["parameters"] == {"lr": {"values": [0.1, 0.2]}, "n": {"values": [3, 4]}}
 
 
+def test_several_metrics_are_kept_with_plain_goals() -> None:
+    metrics = [{"name": "acc", "goal": "Max"}, "loss", {"name": "ms", "max": 20}]
+    config = parse(sweep(metrics=metrics)).config
+    assert config["metrics"] == [{"name": "acc", "goal": "maximize"}, {"name": "loss", "goal": "minimize"}, metrics[2]]
+    assert metric_of(config) == ("acc", "maximize", "best")
+    assert metrics_of(config) == {"acc": "best", "loss": "best", "ms": "last"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [(90, 90), ("90m", 5400), (" 1.5 h ", 5400), ("2d", 172800), ("2", None), (True, None)]
+)
+def test_lengths_of_time(text: Any, found: float | None) -> None:
+    assert seconds(text) == found
+
+
 def test_every_key_has_its_line_in_the_docs() -> None:
     page = (ROOT / "docs" / "sweep-yaml.md").read_text(encoding="utf-8")
     assert [key for key in KNOWN_KEYS if f"`{key}`" not in page] == []
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "sweep-yaml.md").read_text(), re.S))
+def test_every_example_of_the_docs_can_run(block: str) -> None:
+    rest = {
+        "method:": "method: bayes",
+        "metric": "metric: loss",
+        "parameters:": "parameters: {x: {min: 0.0, max: 1.0}}",
+    }
+    text = "\n".join([block, *(line for key, line in rest.items() if key not in block)])
+    assert all("metric" in warning for warning in parse(text).warnings)
 
 
 @pytest.mark.parametrize(
