@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from besom.search.domain import Choice
 from besom.search.engine import Problem
 from besom.search.error import SpaceError
+from besom.search.random import unbelieving
 from besom.search.space import Space
 from besom.search.trial import Suggestion, Trial
 
@@ -20,7 +21,7 @@ class Grid:
     """All points in order."""
 
     def check(self, problem: Problem) -> list[str]:
-        warnings = []
+        warnings = unbelieving(problem)
         for p in problem.space.parameters:
             where = "parameters." + ".parameters.".join(p.path)
             if p.domain.size is None:

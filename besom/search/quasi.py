@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from besom.search.engine import Problem
 from besom.search.laws import Floats
-from besom.search.random import TRIES, Seen, random_point
+from besom.search.random import TRIES, Seen, random_point, unbelieving
 from besom.search.trial import Suggestion, Trial
 
 BITS = 32
@@ -168,7 +168,7 @@ class Quasi:
     """A scrambled Sobol sequence."""
 
     def check(self, problem: Problem) -> list[str]:
-        return []
+        return unbelieving(problem)
 
     def suggest(self, problem: Problem, trials: Sequence[Trial], n: int) -> list[Suggestion]:
         seen = Seen(problem.space, trials)

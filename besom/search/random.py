@@ -77,7 +77,7 @@ class Random:
     """Independent draws."""
 
     def check(self, problem: Problem) -> list[str]:
-        return []
+        return unbelieving(problem)
 
     def suggest(self, problem: Problem, trials: Sequence[Trial], n: int) -> list[Suggestion]:
         seen = Seen(problem.space, trials)
@@ -86,6 +86,12 @@ class Random:
             params = random_point(problem, seen, len(trials) + len(found))
             found.append(Suggestion(params, {"method": "random"}))
         return found
+
+
+def unbelieving(problem: Problem) -> list[str]:
+    """The warning of a method that makes no use of priors."""
+    method = problem.sweep.get("method")
+    return [f"prior: `method: {method}` makes no use of it"] if any(p.prior for p in problem.space.parameters) else []
 
 
 def random_point(problem: Problem, seen: Seen, number: int) -> dict[str, Any]:

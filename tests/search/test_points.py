@@ -112,6 +112,12 @@ def test_a_prior_is_a_belief_in_the_parameters_own_units():
     assert found["opt"] is None
 
 
+@pytest.mark.parametrize("method", ["grid", "random", "quasi"])
+def test_a_prior_that_the_method_makes_no_use_of_is_a_warning(method):
+    (warning,) = check(sweep({"x": {"values": [1, 2], "prior": 2}}, method))
+    assert "prior" in warning and method in warning
+
+
 @pytest.mark.parametrize(
     ("change", "where", "says"),
     [
