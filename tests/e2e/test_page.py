@@ -15,6 +15,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from besom.core.batch import Batch
+from besom.core.names import RunPath
+from besom.core.record import Exit, History, Run
+from besom.core.wire import Beat, Done
+from besom.hub.hub import Hub
+from besom.store.migrations import open_database
+
 VIT = "/ada/vit-distill"
 GROUPED = f"{VIT}?by=config.arch,config.lr,config.aug&metric=val/acc"
 
@@ -283,11 +290,24 @@ def test_a_sweep_is_read_steered_and_brushed(site: Any, tab: Page) -> None:
 
 def test_why_each_trial_was_tried(site: Any, tab: Page) -> None:
     tab.goto(site.at(f"/ada/digits/sweeps/{site.sweep}"))
+    why = tab.get_by_label("Why").locator("li")
     tab.get_by_label("Kind").select_option("failed")
-    expect(tab.locator("ol li")).to_have_count(1)
-    expect(tab.locator("ol li")).to_contain_text("ValueError: loss is NaN")
+    expect(why).to_have_count(1)
+    expect(why).to_contain_text("ValueError: loss is NaN")
     tab.get_by_label("Kind").select_option("best")
-    assert tab.locator("ol li").count() >= 2
+    assert why.count() >= 2
+
+
+def test_which_parameters_matter(site: Any, tab: Page) -> None:
+    told = site.api(f"/sweeps/ada/digits/{site.sweep}/importance")
+    tab.goto(site.at(f"/ada/digits/sweeps/{site.sweep}"))
+    panel = tab.get_by_label("Importance")
+    expect(panel).to_contain_text(f"{told['trials']} trials")
+    first = panel.get_by_role("button").first
+    expect(first).to_contain_text(told["shares"][0]["name"])
+    expect(first).to_contain_text(f"{round(100 * told['shares'][0]['share'])} %")
+    first.click()
+    expect(panel.locator("figcaption")).to_contain_text("all others averaged")
 
 
 @pytest.fixture
@@ -451,3 +471,26 @@ def test_an_address_that_names_nothing(site: Any, open_tab: Callable[..., Page])
     expect(tab.get_by_role("heading", name="No such page")).to_be_visible()
     tab.goto(site.at(f"{VIT}/runs/nobody"))
     expect(tab.get_by_role("alert")).to_contain_text("nobody")
+
+
+def test_two_goals_have_a_front(site: Any, tab: Page) -> None:
+    goals = [{"name": "loss", "goal": "minimize"}, {"name": "latency", "goal": "minimize"}]
+    config = {"method": "random", "parameters": {"x": {"min": 0.0, "max": 1.0}}, "metrics": goals}
+    database = open_database(site.folder / "store" / "besom.db")
+    hub = Hub(database)
+    made = hub.create_sweep("ada", "goals", config)
+    agent = hub.register(f"ada/goals/{made.id}", "gpu-2", 4712).id
+    done: tuple[Done, ...] = ()
+    for _ in range(6):
+        command = hub.beat(agent, Beat((), done, 1)).commands[0]
+        x = command.params["x"]
+        run = Run(time=1.0, name=command.name, sweep=made.id, starts=True)
+        records = (run, History(0, 1.0, {"loss": x, "latency": 1 - x}), Exit(2.0, 0, "finished"))
+        hub.append(RunPath("ada", "goals", command.run), "s", Batch(0, 3, (0, 1, 2), records))
+        done = (Done(command.run, command.attempt, 0, "finished"),)
+    hub.beat(agent, Beat((), done, 0))
+    database.close()
+    tab.goto(site.at(f"/ada/goals/sweeps/{made.id}"))
+    expect(tab.get_by_text("6 trials that no other beats in all goals")).to_be_visible()
+    expect(tab.locator("circle.front")).to_have_count(6)
+    expect(tab.locator("thead")).to_contain_text("latency")

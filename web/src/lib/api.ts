@@ -1,5 +1,5 @@
 // Questions to the server. A busy answer (503) is asked again after the time it names; every other error becomes an ApiError.
-import type { Alerts, Console, Curves, Groups, Keys, Problem, Projects, RunPage, RunView, SweepView, Sweeps } from "./wire";
+import type { Alerts, Console, Curves, Groups, Importance, Keys, Problem, Projects, RunPage, RunView, SweepView, Sweeps } from "./wire";
 
 export class ApiError extends Error {
   constructor(
@@ -100,6 +100,7 @@ export const api = {
   curves: (p: Place, params: Params, o?: Options) => ask<Curves>(address("/api/curves", { ...p, ...params }), o),
   sweeps: (p: Partial<Place>, o?: Options) => ask<Sweeps>(address("/api/sweeps", { ...p }), o),
   sweep: (p: Place, id: string, o?: Options) => ask<SweepView>(path("sweeps", p.entity, p.project, id), o),
+  importance: (p: Place, id: string, o?: Options) => ask<Importance>(path("sweeps", p.entity, p.project, id, "importance"), o),
   setSweep: (p: Place, id: string, state: string) => ask<SweepView>(path("sweeps", p.entity, p.project, id), { method: "PATCH", body: { state } }),
   alerts: (o?: Options) => ask<Alerts>("/api/alerts", o),
   addChannel: (kind: string, url: string) => ask<Alerts>("/api/alerts/channels", { body: { kind, url } }),

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { bestSoFar, binned, bristles, modelled, outcomes, ranked, reasons, timeLeft } from "./trials";
+import { bestSoFar, binned, bristles, interval, modelled, outcomes, ranked, reasons, timeLeft } from "./trials";
 import type { TrialView } from "./wire";
 
 function trial(number: number, value: number | null, state = "finished", extra: Partial<TrialView> = {}): TrialView {
-  return { number, run: `r${number}`, params: {}, state, attempt: 1, created: number, value, info: {}, agent: "", started: number, ended: state === "running" ? null : number + 10, reason: "", steps: 1, ...extra };
+  return { number, run: `r${number}`, params: {}, state, attempt: 1, created: number, value, info: {}, agent: "", started: number, ended: state === "running" ? null : number + 10, reason: "", steps: 1, outcomes: {}, ...extra };
 }
 
 const LOSSES = [trial(1, 5), trial(2, 7), trial(3, 3), trial(4, null, "failed"), trial(5, 1, "running"), trial(6, 2, "stopped")];
@@ -67,4 +67,10 @@ it("estimates the time left from the pace and the agents", () => {
 
 it("lists running trials first, then the best", () => {
   expect(ranked(LOSSES, -1).map((t) => t.number)).toEqual([5, 6, 3, 1, 2, 4]);
+});
+
+it("keeps the interval of a share between nothing and all", () => {
+  expect(interval(0.5, 0.1)).toEqual({ share: 0.5, low: 0.5 - 0.196, high: 0.5 + 0.196 });
+  expect(interval(0.02, 0.1).low).toBe(0);
+  expect(interval(1.02, 0.1)).toEqual({ share: 1, low: 1.02 - 0.196, high: 1 });
 });

@@ -82,6 +82,12 @@ export function timeLeft(sweep: Pick<SweepView, "budget" | "agents" | "trials">)
   return (Math.max(0, sweep.budget - ended) * mean) / sweep.agents;
 }
 
+/** A share with its 95 % interval, all within [0, 1]. */
+export function interval(share: number, deviation: number): { share: number; low: number; high: number } {
+  const inside = (x: number) => Math.min(1, Math.max(0, x));
+  return { share: inside(share), low: inside(share - 1.96 * deviation), high: inside(share + 1.96 * deviation) };
+}
+
 export interface Reason {
   trial: TrialView;
   kind: "suggested" | "pruned" | "failed" | "best";

@@ -10,6 +10,7 @@ export type Console = Schemas["Console"];
 export type Curves = Schemas["Curves"];
 export type GroupView = Schemas["GroupView"];
 export type Groups = Schemas["Groups"];
+export type Importance = Schemas["Importance"];
 export type KeyView = Schemas["KeyView"];
 export type Keys = Schemas["Keys"];
 export type Line = Schemas["Line"];
