@@ -530,3 +530,17 @@ def test_it_tells_which_parameter_matters(world: World) -> None:
     assert found.trials == 30 and found.shares[0].name == "y" and found.shares[0].share > 0.7
     curve = next(c for c in found.curves if c.name == "y")
     assert curve.mean[-1] > curve.mean[0] + 5
+
+
+def test_a_sweep_ends_when_its_model_expects_nothing_more(world: World) -> None:
+    sweep = world.sweep(RANDOM, method="bayes", terminate="auto", run_cap=100, seed=1)
+    agent = world.agent(sweep)
+    for _ in range(60):
+        commands = [c for c in agent.beat().commands if c.type == "run"]
+        if not commands:
+            break
+        world.logs(commands[0].run, (commands[0].params["x"] - 0.3) ** 2, end=True)
+        agent.end(commands[0])
+    after = world.look(sweep)
+    assert (after.state, len(after.trials) < 60) == ("finished", True)
+    assert "expects to gain" in after.reason

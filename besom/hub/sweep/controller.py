@@ -333,6 +333,10 @@ class Controller:
             room = want if cap is None else min(want, cap - len(trials))
             seed = zlib.crc32(str(sweep.path).encode())
             known = [*self._for_search(sweep, trials), *self._earlier(sweep)] if room > 0 else []
+            enough = search.done(sweep.config, known)
+            if enough:
+                self._finish(sweep, enough)
+                return []
             found = search.suggest(sweep.config, known, room, seed) if room > 0 else []
             if not found:
                 if ended(trials) == len(trials):
