@@ -2,7 +2,7 @@
 
 Lightning and the Trainer of Transformers need torch, whose wheels are gigabytes: they are shown by with_torch.py (see
 CONTRIBUTING), and here as far as it goes without: the real callback handler of Transformers, and for Lightning a stand-in for its
-base class, called as its Trainer calls it.
+base class, called as its Trainer calls it. The examples of docs/integrations.md run as they stand.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import abc
 import importlib
 import os
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +25,7 @@ import besom
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 RNG = np.random.default_rng(0)
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "integrations.md").read_text()
 X = RNG.normal(size=(200, 4))
 Y = (X[:, 0] + 0.1 * RNG.normal(size=200) > 0).astype(int)
 
@@ -283,3 +286,46 @@ def test_each_job_of_a_hydra_multirun_is_a_run(own_home: Path, tmp_path: Path) -
 def test_a_hydra_app_that_raises_is_a_failed_run(own_home: Path, tmp_path: Path) -> None:
     assert app(tmp_path, "lr=2") == 1
     assert only("app").state == "failed"
+
+
+def example(title: str, language: str = "python") -> str:
+    """The first example of a section."""
+    section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.S)[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "project", "runs", "metric"),
+    [
+        ("Keras", "lines", 1, "val_loss"),
+        ("XGBoost", "trees", 1, "valid/rmse"),
+        ("LightGBM", "trees", 1, "valid_0/l2"),
+        ("scikit-learn", "forests", 3, "accuracy"),
+        ("Optuna", "studies", 3, "value"),
+    ],
+)
+def test_an_example_of_the_docs_leaves_runs(
+    own_home: Path, tmp_path: Path, title: str, project: str, runs: int, metric: str
+) -> None:
+    (tmp_path / "script.py").write_text(example(title))
+    runpy.run_path(str(tmp_path / "script.py"), run_name="__main__")
+    kept = list(besom.Api().runs(project))
+    assert len(kept) == runs and all(metric in run.summary for run in kept)
+    assert {run.state for run in kept} == {"finished"}
+
+
+def test_the_example_of_hydra(own_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(example("Hydra", "yaml"))
+    (tmp_path / "app.py").write_text(example("Hydra"))
+    subprocess.run([sys.executable, "app.py", "lr=0.5"], cwd=tmp_path, check=True, capture_output=True)
+    (run,) = besom.Api().runs("apps")
+    assert dict(run.config) == {"lr": 0.5, "model": {"hidden": 32}}
+    assert run.summary["loss"] == 1 / 32 + 0.25
+
+
+def test_every_adapter_has_its_example() -> None:
+    titles = set(re.findall(r"^## (.+)$", PAGE, re.M))
+    adapters = {path.stem for path in (Path(besom.__file__).parent / "integrations").glob("[a-z]*.py")}
+    missing = {name for name in adapters if f"besom.integrations.{name}" not in PAGE}
+    assert not missing and len(titles) == len(adapters)

@@ -7,6 +7,7 @@ the tests that run by themselves. In an environment that has them, from the root
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import besom
+
+from .test_adapters import example
 
 torch.manual_seed(0)
 X = torch.randn(64, 4)
@@ -117,3 +120,17 @@ def test_transformers(own_home: Path, tmp_path: Path, way: str) -> None:
     assert [step for step, _ in curve(run, "train/loss")] == [2, 4, 6, 8]
     assert [step for step, _ in curve(run, "eval/loss")] == [4, 8, 8]
     assert run.summary["train_runtime"] > 0
+
+
+@pytest.mark.parametrize(
+    ("title", "metric"), [("PyTorch Lightning", "train_loss"), ("Hugging Face Transformers", "train/loss")]
+)
+def test_the_example_of_the_docs(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, metric: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text(example(title))
+    runpy.run_path(str(tmp_path / "script.py"), run_name="__main__")
+    besom.finish()
+    (run,) = besom.Api().runs("lines")
+    assert run.state == "finished" and len(curve(run, metric)) > 1
