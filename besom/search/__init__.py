@@ -4,7 +4,11 @@ Usable without the rest of the package: `from besom.search import Trial, suggest
 rules register here like anybody's.
 """
 
+from besom.search.auto import Auto
 from besom.search.bayes.method import Bayes
+from besom.search.bohb import Bohb
+from besom.search.cmaes import Cmaes
+from besom.search.doors import Custom, Optuna, imports
 from besom.search.engine import (
     Method,
     Problem,
@@ -19,6 +23,7 @@ from besom.search.engine import (
     suggest,
 )
 from besom.search.error import SpaceError
+from besom.search.evolution import Evolution
 from besom.search.goal import Goal, Limit, aggregate, front, observe
 from besom.search.grid import Grid
 from besom.search.halting.alone import Patience, Threshold
@@ -27,17 +32,27 @@ from besom.search.halting.predictive import Predictive
 from besom.search.halting.race import Asha, Median, Percentile
 from besom.search.importance import Importance, importance
 from besom.search.judge import Judged, judge
+from besom.search.pbt import Pbt
 from besom.search.quasi import Quasi
 from besom.search.random import Random
 from besom.search.reader import parse
 from besom.search.space import Space
 from besom.search.terminate import done
+from besom.search.tpe import Tpe
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
 register_method("grid", Grid())
 register_method("random", Random())
 register_method("quasi", Quasi())
 register_method("bayes", Bayes())
+register_method("tpe", Tpe())
+register_method("cmaes", Cmaes())
+register_method("evolution", Evolution())
+register_method("pbt", Pbt())
+register_method("bohb", Bohb())
+register_method("auto", Auto())
+register_method("optuna", Optuna())
+register_method("custom", Custom())
 register_rule("hyperband", Hyperband())
 register_rule("asha", Asha())
 register_rule("median", Median())
@@ -65,6 +80,7 @@ __all__ = [
     "done",
     "front",
     "importance",
+    "imports",
     "judge",
     "methods",
     "observe",
