@@ -144,7 +144,14 @@ class Client:
         return self._get(wire.Keys, "keys", entity=entity, project=project, filter=filter)
 
     def groups(
-        self, entity: str, project: str, *, filter: str = "", by: Iterable[str] = (), metric: str = "", use: str = "best"
+        self,
+        entity: str,
+        project: str,
+        *,
+        filter: str = "",
+        by: Iterable[str] = (),
+        metric: str = "",
+        use: str = "best",
     ) -> wire.Groups:
         """Runs grouped by the keys of `by`, with mean and deviation of each run's best (or last) of `metric`."""
         return self._get(

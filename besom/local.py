@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol
 
 from besom.client import Client, connect
 from besom.core.batch import Batch
+from besom.core.contents import digests
 from besom.core.errors import GapError, JournalDamaged, StoreError, Unavailable, UsageError
 from besom.core.names import RunPath
 from besom.core.wire import RunView
@@ -28,11 +29,12 @@ from besom.hub.hub import Hub
 from besom.journal.file import Header
 from besom.journal.ship import ship
 from besom.server.app import Application, Endpoint
+from besom.server.contents import Contents
 from besom.server.folder import FileLock, Folder, Journals, run_of
 from besom.server.route import Route
 from besom.server.serve import Server, Timer, address, listen
 from besom.settings import Settings
-from besom.store.blobs import Blobs
+from besom.store.blobs import PIECE, Blobs
 from besom.store.migrations import open_database
 
 log = logging.getLogger("besom.local")
@@ -85,7 +87,12 @@ def close(settings: Settings) -> None:
 def application(settings: Settings) -> Application:
     """The application over the user's store; every question first catches up what was logged before it."""
     held = open_store(settings)
-    return Application(lambda: held.hub, catch_up=held.folder.catch_up, changed=lambda what: _changed(settings, what))
+    return Application(
+        lambda: held.hub,
+        catch_up=held.folder.catch_up,
+        changed=lambda what: _changed(settings, what),
+        doors=Contents(lambda: held.hub, Blobs(settings.blobs), held.folder.catch_up).routes,
+    )
 
 
 def _changed(settings: Settings, what: str) -> None:
@@ -144,9 +151,12 @@ class _Service:
             catch_up=self._catch_up,
             changed=lambda what: _changed(settings, what),
             doors=[
-                place
-                for door in doors
-                for place in door(lambda: self._ready().hub, blobs, settings.entity, self._catch_up).routes
+                *Contents(lambda: self._ready().hub, blobs, self._catch_up).routes,
+                *(
+                    place
+                    for door in doors
+                    for place in door(lambda: self._ready().hub, blobs, settings.entity, self._catch_up).routes
+                ),
             ],
         )
         self._server = Server(self._app)
@@ -236,7 +246,7 @@ class Carrier(Protocol):
 def _carrier(settings: Settings) -> Iterator[Carrier]:
     if settings.server:
         with connect(settings, patience=0) as client:
-            yield Shipper(settings.journals, client)
+            yield Shipper(settings.journals, client, Blobs(settings.blobs))
     else:
         yield Sender(settings)
 
@@ -286,17 +296,22 @@ class Sender:
 class Shipper(Journals):
     """The journals of one server's folder on their way to it."""
 
-    def __init__(self, folder: Path, client: Client, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path, client: Client, blobs: Blobs, clock: Callable[[], float] = time.time) -> None:
         super().__init__(folder, clock)
         self._client = client
+        self._blobs = blobs
         self._renewed = 0.0
+        self._living: list[Header] = []
 
     def work(self) -> bool:
-        living = self.look()
-        if living and time.monotonic() - self._renewed > RENEW:
-            self._client.alive([run_of(head) for head in living])
+        self._living = self.look()
+        self._renew()
+        return bool(self._living)
+
+    def _renew(self) -> None:
+        if self._living and time.monotonic() - self._renewed > RENEW:
+            self._client.alive([run_of(head) for head in self._living])
             self._renewed = time.monotonic()
-        return bool(living)
 
     def waiting(self) -> bool:
         """There are journals that are not delivered to their end; those that the server refused do not count."""
@@ -326,10 +341,29 @@ class Shipper(Journals):
                 continue
 
     def send(self, head: Header, stream: str, batch: Batch) -> int:
+        """Contents first: what the server says a run has can be had."""
+        for digest in digests(batch.records):
+            if self._blobs.has(digest):
+                self._client.keep(digest, _Content(self._blobs, digest, self._renew))
+            else:
+                log.warning("a file of run %s was here and is gone: %s", head.run, digest)
         return self._client.append(*run_of(head), stream, batch)
 
     def view(self, run: RunPath) -> RunView:
         return self._client.run(*run)
+
+
+class _Content:
+    """A kept content in pieces. A large one takes long: `between` is called on the way."""
+
+    def __init__(self, blobs: Blobs, digest: str, between: Callable[[], None]) -> None:
+        self._blobs, self._digest, self._between = blobs, digest, between
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._blobs.open(self._digest) as file:
+            while piece := file.read(PIECE):
+                yield piece
+                self._between()
 
 
 @contextmanager

@@ -23,10 +23,11 @@ from besom.client import Client, connect
 from besom.core import codec, wire
 from besom.core.batch import Batch
 from besom.core.errors import ConfigError, FilterError, NotFound, StoreError, Unavailable, UsageError
-from besom.core.record import Config, Console, Exit, History, Record, Run
+from besom.core.record import Artifact, Config, Console, Exit, File, History, Record, Run
 from besom.journal.file import Journal
 from besom.server.serve import listen
 from besom.settings import Settings, load
+from besom.store.blobs import Blobs
 
 WAIT = 60.0
 
@@ -391,7 +392,7 @@ def test_a_server_that_lost_its_store_gets_everything_again(tmp_path: Path, sett
     there = settings.replace(server=serving.address)
     journal = begin(there.journals)
     log(journal, *(row(step, loss=float(step)) for step in range(10)))
-    shipper = local.Shipper(there.journals, connect(there))
+    shipper = local.Shipper(there.journals, connect(there), Blobs(there.blobs))
     shipper.look()
     assert len(lines_of(there.server)) == 10
     serving.stop()
@@ -497,7 +498,7 @@ def test_a_journal_that_breaks_on_its_way_holds_up_no_other(settings: Settings, 
     bad, good = begin(there.journals, "bad"), begin(there.journals, "good")
     bad.close()
     with connect(there) as client:
-        shipper = local.Shipper(there.journals, client)
+        shipper = local.Shipper(there.journals, client, Blobs(there.blobs))
         head = shipper._header(bad.path)
         assert head is not None
         bad.path.write_bytes(b"x" * 4096)
@@ -505,3 +506,28 @@ def test_a_journal_that_breaks_on_its_way_holds_up_no_other(settings: Settings, 
         shipper.work()
         assert client.run("ada", "digits", "good").id == "good"
     assert bad.path.exists() and not good.path.exists()
+
+
+def test_files_and_artifacts_reach_the_server_before_the_words_about_them(settings: Settings, serving: Serving) -> None:
+    there = settings.replace(server=serving.address)
+    blobs = Blobs(there.blobs)
+    file, weights = blobs.put([b"a picture"]), blobs.put([b"weights" * 500_000])
+    journal = begin(there.journals)
+    log(
+        journal,
+        File("media/a.png", *file, time.time()),
+        Artifact("model", "model", {"m.pt": weights.digest}, ("latest",)),
+        Artifact("set:v3", "dataset", {}, (), True),
+        File("gone.txt", "0" * 64, 3, time.time()),
+        Exit(time.time(), 0, "finished"),
+    )
+    journal.close()
+    local.deliver(there)
+    assert not list(there.journals.glob("*.besom"))
+    with connect(there) as client:
+        head = client.run("ada", "digits", "r1")
+        assert head.state == "finished"
+        assert [view.path for view in client.files("ada", "digits", "r1").files] == ["gone.txt", "media/a.png"]
+        assert b"".join(client.content(file.digest)) == b"a picture"
+        (digest,) = client.artifact("ada", "digits", "model").entries.values()
+        assert b"".join(client.content(digest)) == b"weights" * 500_000

@@ -1,16 +1,20 @@
 """Files and artifacts of runs: what a run says it has, by the digest of its content. The content lies in store/blobs.py.
 
-Serves ingest (`keep`) and later the pages that list and download. Knows no bytes.
+Serves ingest (`keep`) and the questions which files a run has, and what an artifact's version is. Knows no bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from besom.core.codec import decode, encode
+from besom.core.contents import ArtifactView, FileView
+from besom.core.errors import NotFound
+from besom.core.names import RunPath
 from besom.core.record import Artifact, File, Record
 from besom.store import schema as t
 from besom.store.meta import safe
@@ -30,15 +34,38 @@ def keep(c: sa.Connection, run: int, records: Iterable[Record]) -> None:
             c.execute(t.artifacts.insert().values(row))
 
 
-def files(c: sa.Connection, run: int) -> list[File]:
+def files(c: sa.Connection, run: int) -> tuple[FileView, ...]:
     """The files of a run, by path."""
     f = t.files.c
     rows = c.execute(sa.select(f.path, f.digest, f.size, f.time).where(f.run == run).order_by(f.path))
-    return [File(row.path, row.digest, row.size, row.time) for row in rows]
+    return tuple(FileView(row.path, row.digest, row.size, row.time) for row in rows)
 
 
-def artifacts(c: sa.Connection, run: int) -> list[Artifact]:
-    """The artifacts that a run made and used, in the order it said so."""
-    a = t.artifacts.c
-    found = (decode(data) for data in c.execute(sa.select(a.data).where(a.run == run).order_by(a.pk)).scalars())
-    return [record for record in found if isinstance(record, Artifact)]
+def find(c: sa.Connection, path: RunPath) -> ArtifactView:
+    """The version of an artifact that NAME or NAME:ALIAS (in place of a run's id) names. Raises NotFound.
+
+    Each content that runs of the project logged under a name is a version, v0 first; logged again it is the same one. An alias is
+    at the version that was given it last, `latest` at the one logged last.
+    """
+    name, _, alias = path.id.partition(":")
+    a, r = t.artifacts.c, t.runs.c
+    wanted = (a.name == safe(name), a.used.is_(False), r.entity == path.entity, r.project == path.project)
+    rows = c.execute(sa.select(a.data, r.id).join(t.runs, r.pk == a.run).where(*wanted).order_by(a.pk))
+    versions: dict[Any, int] = {}
+    last: dict[int, tuple[Artifact, str]] = {}
+    labels: dict[str, int] = {}
+    for data, run in rows:
+        record = decode(data)
+        if isinstance(record, Artifact):
+            content = (*sorted(record.entries.items()), repr(record.meta.get("references")))
+            n = versions.setdefault(content, len(versions))
+            last[n] = (record, run)
+            labels |= dict.fromkeys((*record.aliases, "latest"), n) | {f"v{n}": n}
+    if not labels:
+        raise NotFound(f"no run of {path.entity}/{path.project} has logged an artifact {name!r}")
+    at = labels.get(alias or "latest")
+    if at is None:
+        raise NotFound(f"the artifact {name!r} has no version {alias!r}; it has {', '.join(sorted(labels))}")
+    record, run = last[at]
+    aliases = tuple(sorted(label for label, n in labels.items() if n == at and label != f"v{at}"))
+    return ArtifactView(name, f"v{at}", record.type, aliases, record.entries, run, record.meta)

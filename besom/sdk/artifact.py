@@ -1,6 +1,7 @@
-"""Artifacts and files of a run: named sets of files, each kept once under its SHA-256. Thin: kept on this machine only.
+"""Artifacts and files of a run: named sets of files, each kept once under its SHA-256.
 
-Content goes to ``blobs/ab/abcdef...`` below the store, the layout of the hub's own blobs, whole or not at all.
+Content goes to ``blobs/ab/abcdef...`` below the store, the layout of the hub's own blobs, whole or not at all; who delivers the
+journal delivers the content too. Reading it back is sdk/kept.py's.
 """
 
 from __future__ import annotations

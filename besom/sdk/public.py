@@ -10,17 +10,21 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, overload
 
 from besom import settings as settings_module
 from besom.client import Client, connect
 from besom.core import wire
+from besom.core.contents import FileView
 from besom.core.errors import NotFound, UsageError
 from besom.core.mongo import filter_text, order_text
 from besom.core.names import RunPath, parse_sweep_path
 from besom.core.record import RUNNING
 from besom.sdk import notice
 from besom.sdk.identity import as_tags, page
+from besom.sdk.kept import Kept, fetch, inside
 from besom.settings import Settings
 
 ROWS = 10_000
@@ -80,6 +84,12 @@ class Api:
             raise UsageError(f"a run is ENTITY/PROJECT/ID, PROJECT/ID or ID, and {path!r} is none of them")
         entity, project, id = parts if len(parts) == 3 else (self.settings.entity, *parts)
         return RunInfo(self, self.client.run(entity, project, id))
+
+    def artifact(self, name: str, type: str = "unspecified") -> Kept:
+        """A version of an artifact: NAME:ALIAS, PROJECT/NAME:ALIAS or ENTITY/PROJECT/NAME:ALIAS. Raises NotFound."""
+        found = Kept(name, type, *self._project(None), lambda: nullcontext(self.client))
+        found.view  # noqa: B018  # asks, so that what is not there is said here
+        return found
 
     def sweep(self, path: str) -> Sweep:
         """One sweep: ENTITY/PROJECT/ID, PROJECT/ID or ID. Raises NotFound."""
@@ -303,6 +313,18 @@ class RunInfo:
         """Lines of what its process wrote; `start` below 0 counts from the end."""
         return [line.text for line in self._api.client.console(*self._path, start=start, limit=limit).lines]
 
+    def files(self, names: Sequence[str] = ()) -> list[FileInfo]:
+        """Its files (those of `names`), by name."""
+        found = self._api.client.files(*self._path).files
+        return [FileInfo(self._api, view) for view in found if not names or view.path in names]
+
+    def file(self, name: str) -> FileInfo:
+        """One of its files. Raises NotFound."""
+        found = self.files([name])
+        if not found:
+            raise NotFound(f"the run {self.id} has no file {name!r}")
+        return found[0]
+
     def update(self) -> None:
         """Write changed `name`, `notes`, `tags` and `group`; config and summary belong to the run's own process."""
         if self.config != self.view.config or self.summary != self.view.summary:
@@ -345,6 +367,29 @@ class RunInfo:
 
     def __repr__(self) -> str:
         return f"<run {self.name} ({'/'.join(self.path)}), {self.state}>"
+
+
+class FileInfo:
+    """A file of a run."""
+
+    def __init__(self, api: Api, view: FileView) -> None:
+        self._api = api
+        self.name, self.size, self.digest = view.path, view.size, view.digest
+
+    def read(self) -> bytes:
+        """Its content. Raises NotFound."""
+        return b"".join(self._api.client.content(self.digest))
+
+    def download(self, root: str = ".", replace: bool = False, **_: Any) -> str:
+        """Write it below `root` under its own name; the path. Raises UsageError where a file is already."""
+        target = inside(Path(root), self.name)
+        if target.exists() and not replace:
+            raise UsageError(f"{target} is there already; download(replace=True) writes over it")
+        fetch(self._api.client, self.digest, target)
+        return str(target)
+
+    def __repr__(self) -> str:
+        return f"<file {self.name}, {self.size} bytes>"
 
 
 class Sweep:

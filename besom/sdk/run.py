@@ -8,6 +8,7 @@ stop); what cannot be kept is counted and told once. Does not know how a run is 
 from __future__ import annotations
 
 import enum
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +35,8 @@ RULES = ("min", "max", "mean", "last", "first", "best", "copy", "none")
 WAIT = 60.0
 """Seconds in which an alert of the same title is not sent again, unless told otherwise."""
 _LARGEST_STEP = 1 << 62
+KEPT = "besom.sdk.kept"
+"""Where artifacts are looked up."""
 
 
 class AlertLevel(enum.StrEnum):
@@ -267,12 +270,12 @@ class Run(Identity):
         return made
 
     def use_artifact(self, artifact_or_name: Artifact | str, type: str | None = None, **_: Any) -> Artifact:
-        """Note that this run uses an artifact."""
-        used = (
-            artifact_or_name
-            if isinstance(artifact_or_name, Artifact)
-            else Artifact(str(artifact_or_name), type or "unspecified")
-        )
+        """Note that this run uses an artifact: NAME, NAME:ALIAS or PROJECT/NAME:ALIAS. It is looked up by `download()`."""
+        used = artifact_or_name
+        if not isinstance(used, Artifact):
+            kept = importlib.import_module(KEPT)  # named, not imported: the client costs a script 100 ms
+            facts = self._facts
+            used = kept.of_run(str(used), type or "unspecified", facts.entity, facts.project, self._settings)
         self._write(rec.Artifact(used.name, used.type, {}, (), True))
         return used
 

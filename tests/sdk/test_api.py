@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import pytest
 
@@ -245,3 +247,34 @@ def test_a_sweep_and_its_best_run(store: Any) -> None:
     assert sweep.load().path == [sweep.entity, "dkt", id] and api.sweep(f"dkt/{id}").config["method"] == "grid"
     with pytest.raises(NotFound):
         api.sweep("dkt/none")
+
+
+def test_files_and_artifacts_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.txt").write_text("first")
+    with besom.init(project="dkt") as run:
+        run.log_artifact("data", name="set", type="dataset")
+        besom.save("data/x.txt")
+        run.log({"picture": besom.Image(np.zeros((2, 2), np.uint8))})
+        (tmp_path / "data" / "x.txt").write_text("second")
+        run.log_artifact("data", name="set", type="dataset", aliases=["clean"])
+    seen = besom.Api().run(f"dkt/{run.id}")
+    names = [file.name for file in seen.files()]
+    assert names[0] == "data/x.txt" and names[1].startswith("media/picture_")
+    assert seen.file("data/x.txt").read() == b"first" and seen.file(names[1]).read().startswith(b"\x89PNG")
+    target = seen.file("data/x.txt").download(root=str(tmp_path / "out"))
+    assert Path(target).read_text() == "first"
+    with pytest.raises(UsageError, match="is there already"):
+        seen.file("data/x.txt").download(root=str(tmp_path / "out"))
+    with pytest.raises(NotFound, match="has no file 'none'"):
+        seen.file("none")
+    with besom.init(project="dkt") as run:
+        latest = run.use_artifact("set:latest")
+        assert Path(latest.download(), "x.txt").read_text() == "second" and latest.version == "v1"
+        assert Path(run.use_artifact("dkt/set:v0").download("old"), "x.txt").read_text() == "first"
+        with pytest.raises(NotFound, match="no version 'none'"):
+            run.use_artifact("set:none").download()
+    assert besom.Api(overrides={"project": "dkt"}).artifact("set:clean").aliases == ["clean", "latest"]
+    with pytest.raises(NotFound):
+        besom.Api().artifact("dkt/other:latest")
