@@ -24,11 +24,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
 
+from besom.agents.loopback import Loopback
 from besom.core.errors import UsageError, did_you_mean
 from besom.core.wire import Command
 
@@ -39,12 +41,13 @@ MACROS = (
 )  # fmt: skip
 ENVIRONMENT = (
     "BESOM_RUN_ID", "BESOM_SWEEP_ID", "BESOM_SWEEP_PARAM_PATH", "BESOM_ATTEMPT", "BESOM_ENTITY", "BESOM_PROJECT", "BESOM_NAME",
+    "BESOM_PARENT",
     "WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_ENTITY", "WANDB_PROJECT", "WANDB_DIR",
 )  # fmt: skip
 TAIL = 20
 """Lines of a process that are kept for the case that it fails."""
 _MACRO = re.compile(r"\$\{([^${}]*)\}")
-_FOREIGN = re.compile(r"^\s*(?:import|from)\s+wandb\b", re.M)
+_FOREIGN = re.compile(r"^\s*(?:(?:import|from)\s+|import\s[^#\n]*,\s*)wandb\b", re.M)
 _PDEATHSIG = 1
 _prctl: Any = getattr(ctypes.CDLL(None), "prctl", None) if sys.platform.startswith("linux") else None
 
@@ -69,6 +72,8 @@ class Recipe:
     program: str
     folder: Path
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    foreign: Mapping[str, str] = field(default_factory=dict)
+    """What a program that imports the client `wandb` needs besides; see `foreign`."""
 
     def line(self, params: Mapping[str, Any], run: str) -> Line:
         """The command line of the trial with `params`."""
@@ -93,11 +98,12 @@ class Recipe:
             env[f"BESOM_{name}"] = env[f"WANDB_{name}"] = value
         env["BESOM_ATTEMPT"] = str(command.attempt)
         env["BESOM_NAME"] = command.name
+        env["BESOM_PARENT"] = command.parent
         env.setdefault("WANDB_DIR", str(Path.cwd()))
         env.setdefault("PYTHONUNBUFFERED", "1")  # its lines reach the agent as they are written
-        if imports_foreign(self.program) and not {"WANDB_MODE", "WANDB_BASE_URL"} & env.keys():
-            env["WANDB_MODE"] = "offline"  # that client would send a private run to its vendor
-        return env
+        if self.foreign:
+            env["WANDB_NAME"] = command.name
+        return {**env, **self.foreign}
 
     def write(self, command: Command) -> None:
         """Write the files of parameters: YAML for `init()`, and JSON when the command asks for it."""
@@ -196,21 +202,50 @@ def expand(
 
 
 def imports_foreign(program: str) -> bool:
-    """The program imports the client `wandb` itself, whose runs besom cannot receive yet."""
+    """The program imports the client `wandb` itself."""
     try:
         return bool(_FOREIGN.search(Path(program).read_text(encoding="utf-8", errors="replace"))) if program else False
     except OSError:
         return False
 
 
-def foreign_warning(program: str) -> str:
-    """What to say about such a program; "" for any other."""
-    if not imports_foreign(program):
+def client_installed() -> bool:
+    """The client `wandb` is a package of this interpreter; a folder of that name, which it makes for its runs, is none."""
+    return next(iter(metadata.distributions(name="wandb")), None) is not None
+
+
+@contextlib.contextmanager
+def foreign(program: str, environment: Mapping[str, str], folder: Path, server: str) -> Iterator[dict[str, str]]:
+    """What a program that imports the client `wandb` needs in its environment; nothing for others, or when the user chose.
+
+    The real client gets the address of `server`, or of a loopback server that lives as long as this context. Where it is
+    not installed, its name means besom: a module of that name in `folder` comes first on the program's path.
+    """
+    if not imports_foreign(program) or {"WANDB_MODE", "WANDB_BASE_URL"} & environment.keys():
+        yield {}
+    elif not client_installed():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "wandb.py").write_text(_ALIAS, encoding="utf-8")
+        yield {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [environment.get("PYTHONPATH")])])}
+    else:
+        key = environment.get("BESOM_API_KEY", "").ljust(40, "0")  # shorter ones that client refuses itself
+        quiet = {"WANDB_API_KEY": key, "WANDB_ERROR_REPORTING": "false"}
+        with contextlib.nullcontext() if server else Loopback(environment, _die_with_parent()) as own:
+            yield {**quiet, "WANDB_BASE_URL": own.address if own else server}
+
+
+def alias_warning(recipe: Recipe) -> str:
+    """What to say of a program that runs with besom under the name of the client that it imports; "" for any other."""
+    if "PYTHONPATH" not in recipe.foreign:
         return ""
-    return (
-        f"{program} imports wandb, and this version of besom cannot receive what that client logs. Write `import besom as wandb`"
-        " instead; until then its runs stay offline and the sweep sees no metric"
-    )
+    return f"{recipe.program} imports wandb, which is not installed here: it runs with besom under that name"
+
+
+_ALIAS = """\
+import sys
+import besom
+sys.modules[__name__] = besom
+"""
 
 
 def patience(name: str, default: float) -> float:

@@ -5,6 +5,7 @@ It finds the sweep, chooses how trials run (program or function), and hands over
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +59,9 @@ def work(
             raise UsageError(f"function is something to call without arguments, not {function!r}")
         if function is None:
             made = recipe(client, settings, path)
-            return _programs(Session(client, path, teller, limits or rules()), made, settings)
+            with programs.foreign(made.program, made.environment, settings.dir / "alias", settings.server) as needed:
+                made = dataclasses.replace(made, foreign=needed)
+                return _programs(Session(client, path, teller, limits or rules()), made, settings)
         session = Session(client, path, teller, limits or rules())
         if isolate:
             return functions.isolated(session, function, settings, isolate if isinstance(isolate, str) else "")
@@ -100,7 +103,7 @@ def recipe(client: Client, settings: Settings, path: SweepPath) -> programs.Reci
 
 def _programs(session: Session, recipe: programs.Recipe, settings: Settings) -> Outcome:
     guard = Guard()
-    session.warn(programs.foreign_warning(recipe.program))
+    session.warn(programs.alias_warning(recipe))
 
     def start(command: Command, on_exit: Callable[[], None]) -> Child:
         line = recipe.line(command.params, command.run)
@@ -109,7 +112,7 @@ def _programs(session: Session, recipe: programs.Recipe, settings: Settings) -> 
         recipe.write(command)
 
         def ended() -> None:
-            if not line.carries and not wrote(settings.journals, command.run):
+            if not line.carries and not recipe.foreign and not wrote(settings.journals, command.run):
                 session.warn(UNREACHED)
             on_exit()
 

@@ -11,9 +11,10 @@ import click
 
 from besom.cli import chart
 from besom.cli.output import ago, duration, fields, json_option, note, number, say, show_json, state, table
+from besom.cli.script import SCRIPT, RunCommand, run_script
 from besom.cli.session import check_project, find_project, find_run, find_sweep, project_options, session
 from besom.core.errors import FilterError, UsageError, did_you_mean
-from besom.core.names import flatten, goal_of
+from besom.core.names import RunPath, flatten, goal_of
 
 if TYPE_CHECKING:
     from besom.client import Client
@@ -190,8 +191,8 @@ def run_value(run: RunView, metric: str, goal: str) -> float | None:
     return None if stat is None else stat.max if goal == "maximize" else stat.min
 
 
-@click.command("run")
-@click.argument("name", metavar="ID")
+@click.command("run", cls=RunCommand)
+@click.argument("name", metavar="ID|SCRIPT.py")
 @project_options
 @click.option(
     "-k",
@@ -202,11 +203,23 @@ def run_value(run: RunView, metric: str, goal: str) -> float | None:
     help="Metric to draw; may be given again. Default: the first four.",
 )
 @click.option("--lines", default=10, show_default=True, type=click.IntRange(0), help="Lines of its console to show.")
+@click.option("--files", is_flag=True, help="List the files that it saved instead.")
 @json_option
-def run(name: str, project: str | None, entity: str | None, keys: tuple[str, ...], lines: int, as_json: bool) -> None:
-    """Show one run: its state, config, metrics, a chart of each, and the end of its console."""
+def run(
+    name: str, project: str | None, entity: str | None, keys: tuple[str, ...], lines: int, files: bool, as_json: bool
+) -> None:
+    """Show one run: its state, config, metrics, a chart of each, and the end of its console.
+
+    With a Python file, run it: a script written for W&B then logs to besom. What follows the file is the script's.
+    """
+    context = click.get_current_context()
+    if script := context.meta.get(SCRIPT):
+        context.exit(run_script(script))
     with session(project=project, entity=entity) as (settings, client):
         path = find_run(client, settings, name)
+        if files:
+            _files(client, path, as_json)
+            return
         view = client.run(*path)
         if as_json:
             show_json(view)
@@ -220,6 +233,17 @@ def run(name: str, project: str | None, entity: str | None, keys: tuple[str, ...
             _draw(client, view, key)
         if lines:
             _console(client, view, lines)
+
+
+def _files(client: Client, path: RunPath, as_json: bool) -> None:
+    found = client.files(*path)
+    if as_json:
+        show_json(found)
+    elif not found.files:
+        note(f"the run {path.id} saved no file")
+    else:
+        rows = [(file.path, file.size, ago(file.time), file.digest[:12]) for file in found.files]
+        table(("FILE", "BYTES", "SAVED", "SHA-256"), rows, right=("BYTES",))
 
 
 def _describe(view: RunView) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import queue
 import signal
+import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import psutil
 import pytest
 import yaml
 
-from besom.agents.program import ENVIRONMENT, MACROS, Process, Recipe, expand, foreign_warning, recipe
+from besom.agents.program import ENVIRONMENT, MACROS, Process, Recipe, alias_warning, expand, foreign, recipe
 from besom.core.errors import UsageError
 from besom.core.wire import Command
 
@@ -173,16 +176,36 @@ def test_a_sweep_that_names_nothing_to_run(config: dict[str, Any], says: str, tm
         make(config, tmp_path)
 
 
-def test_a_program_that_imports_the_other_client_is_told_and_sends_nothing(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_program_that_imports_the_other_client_is_given_our_address(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("real.py").write_text("import os\nimport wandb\n")
-    Path("ours.py").write_text("import besom as wandb\n")
-    assert "import besom as wandb" in foreign_warning("real.py")
-    assert foreign_warning("ours.py") == foreign_warning("none.py") == ""
-    command = Command("run", "r1")
-    assert make({"program": "real.py"}, tmp_path).env(command)["WANDB_MODE"] == "offline"
-    assert make({"program": "real.py"}, tmp_path, WANDB_BASE_URL="x").env(command).get("WANDB_MODE") is None
-    assert make({"program": "ours.py"}, tmp_path).env(command).get("WANDB_MODE") is None
+    Path("real.py").write_text("import os, sys as s, wandb\n")
+    Path("ours.py").write_text("import os, besom as wandb\n")
+    server = "http://127.0.0.1:1"
+    for program, environment in (
+        ("ours.py", {}),
+        ("none.py", {}),
+        ("real.py", {"WANDB_MODE": "offline"}),
+        ("real.py", {"WANDB_BASE_URL": "x"}),
+    ):
+        with foreign(program, environment, tmp_path, server) as needed:
+            assert needed == {}
+    with foreign("real.py", {"BESOM_API_KEY": "k"}, tmp_path, server) as needed:
+        assert (needed["WANDB_BASE_URL"], needed["WANDB_API_KEY"]) == (server, "k" + "0" * 39)
+        made = dataclasses.replace(make({"program": "real.py"}, tmp_path), foreign=needed)
+        env = made.env(Command("run", "r1", name="calm-oak-1"))
+        assert (env["WANDB_BASE_URL"], env["WANDB_NAME"], env["WANDB_RUN_ID"]) == (server, "calm-oak-1", "r1")
+        assert alias_warning(made) == ""
+
+
+def test_where_the_other_client_is_not_installed_its_name_means_besom(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(metadata, "distributions", lambda **_: iter(()))
+    Path("real.py").write_text("import wandb\nfrom wandb import init\nprint(wandb.__name__, init.__module__)\n")
+    with foreign("real.py", os.environ, tmp_path / "alias", "") as needed:
+        made = dataclasses.replace(make({"program": "real.py"}, tmp_path), foreign=needed)
+        assert "runs with besom under that name" in alias_warning(made)
+        said = subprocess.run([sys.executable, "real.py"], env={**os.environ, **needed}, capture_output=True, text=True)
+    assert said.stdout.split()[0] == "besom", said.stderr
 
 
 def test_every_macro_and_variable_has_its_line_in_the_docs() -> None:

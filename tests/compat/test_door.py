@@ -193,7 +193,7 @@ def test_files_come_back_under_their_names(desk: Desk) -> None:
     for place, content in zip(places, (b"one", b"two", b""), strict=True):
         assert desk.client.put(place["uploadUrl"], content=content).status_code == 200
     assert desk.client.get(places[0]["uploadUrl"]).content == b"one"
-    assert {file.path for file in desk.hub.files(PATH)} >= set(names)
+    assert {file.path for file in desk.hub.files(PATH).files} >= set(names)
 
 
 @pytest.mark.parametrize(

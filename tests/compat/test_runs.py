@@ -98,7 +98,7 @@ def test_two_scripts_at_once_are_kept_whole(house: House, client: Client, outsid
         (a.title, a.text, a.level, a.run) == ("mind this", "it burns", "WARN", "whole")
         for a in house.hub.alerts().alerts
     )
-    kept = {file.path: file.digest for file in house.hub.files(path)}
+    kept = {file.path: file.digest for file in house.hub.files(path).files}
     assert "at 5%20.txt" in kept
     blob = house.folder / "blobs" / kept["notes.txt"][:2] / kept["notes.txt"]
     assert blob.read_text() == "kept"
