@@ -8,7 +8,11 @@ import math
 
 import pytest
 
+from besom import local
 from besom.cli.commands import USAGE
+from besom.core import record as rec
+from besom.core.batch import Batch
+from besom.settings import load
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +138,14 @@ def test_a_metric_of_any_name_is_sorted_by(besom, log_run, name: str) -> None:
     expected = ["aaa", "bbb"]  # 0.2 is the least and 0.9 the most: the best either way
     assert order(said) == expected
     assert name in besom("run", "aaa", "-k", name).out
+
+
+def test_the_files_of_a_run(besom, log_run, tmp_path) -> None:
+    path = log_run("r1", {"loss": [1.0]})
+    file = rec.File("out/a.txt", "0123" * 16, 1234, 5.0)
+    local.hub(load()).append(path, "files", Batch(0, 1, (0,), (file,)))
+    said = besom("run", "r1", "--files").out
+    assert "out/a.txt" in said and "1234" in said and "012301230123" in said
+    assert besom("run", "r1", "--files", "--json").json["files"][0]["path"] == "out/a.txt"
+    log_run("r2")
+    assert "saved no file" in besom("run", "r2", "--files").err

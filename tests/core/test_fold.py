@@ -150,6 +150,8 @@ def test_the_agent_knows_best_how_a_run_ended_and_the_reaper_least():
     assert end(reaper, run) == (rec.FINISHED, 0)
     assert end(run, reaper) == (rec.FINISHED, 0)
     assert end(reaper) == (rec.CRASHED, None)
+    guess = rec.Exit(4.0, None, rec.CRASHED, "lost", by="reaper")
+    assert fold(RunState(), [guess, run]).state.reason == ""  # a guess is no reason when another knows better
 
 
 def test_a_run_that_writes_after_the_reaper_gave_it_up_was_never_dead():
