@@ -283,7 +283,10 @@ class Beat(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What an agent is to do. `type`: run (params, attempt), stop (reason) or exit (reason: the sweep is over for this agent)."""
+    """What an agent is to do. `type`: run (params, attempt), stop (reason) or exit (reason: the sweep is over for this agent).
+
+    `parent`: the run whose checkpoint this one goes on from, in a population; "" for a fresh start.
+    """
 
     type: str
     run: str = ""
@@ -292,6 +295,7 @@ class Command(msgspec.Struct, frozen=True):
     attempt: int = 1
     params: dict[str, Any] = {}
     reason: str = ""
+    parent: str = ""
 
 
 class Orders(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -33,6 +33,14 @@ class Method(Protocol):
     def suggest(self, problem: Problem, trials: Sequence[Trial], n: int) -> list[Suggestion]:
         """At most n points, never one that is tried or pending in a finite space. Must not depend on the order of
         finished trials, and must be a function of its arguments."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A method whose trials are no single points, as of a population that goes on from checkpoints."""
+
+    def runs(self, problem: Problem) -> int:
+        """How many trials it makes in all."""
 
 
 class Rule(Protocol):
@@ -125,7 +133,9 @@ def check_terminate(sweep: Mapping[str, Any], goals: Sequence[Goal]) -> None:
 
 def size(sweep: Mapping[str, Any]) -> int | None:
     """How many trials the sweep has, a repeat counted as one; None when there is no end of points."""
-    problem, _, repeats, _ = _read(sweep, None)
+    problem, method, repeats, _ = _read(sweep, None)
+    if isinstance(method, Counted):
+        return method.runs(problem)
     return None if problem.space.size is None else problem.space.size * repeats.count
 
 

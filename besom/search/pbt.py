@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from besom.search.domain import Choice
+from besom.search.error import SpaceError
 from besom.search.laws import Floats
 from besom.search.problem import Problem
 from besom.search.quasi import sobol_point
@@ -45,17 +46,23 @@ class Pbt:
     """Population based training."""
 
     def check(self, problem: Problem) -> list[str]:
-        found = options(problem.sweep, "pbt", DEFAULTS)
+        runs, cap = self.runs(problem), problem.sweep.get("run_cap")
         warnings = need_goal(problem)
-        cap, runs = problem.sweep.get("run_cap"), found["population"] * found["generations"]
+        if problem.sweep.get("repeats") not in (None, 1):
+            raise SpaceError(
+                "repeats", "a run of pbt goes on from a checkpoint, so it cannot be repeated; leave it out"
+            )
         if isinstance(cap, int) and cap < runs:
             warnings.append(f"run_cap: {cap} ends the sweep before its {runs} trials (population times generations)")
         return warnings
 
+    def runs(self, problem: Problem) -> int:
+        """Members times generations."""
+        given = options(problem.sweep, "pbt", DEFAULTS)
+        return int(given["population"] * given["generations"])
+
     def suggest(self, problem: Problem, trials: Sequence[Trial], n: int) -> list[Suggestion]:
         found, given = stand(problem, trials), options(problem.sweep, "pbt", DEFAULTS)
-        if not problem.space.free:
-            given["population"] = 1
         start = 1 + max((whole(t.info.get("point"), -1) for t in found.trials), default=-1)
         ready = [m for m in _members(found, given["population"]) if _ready(found, m, given["generations"])]
         suggestions: list[Suggestion] = []
@@ -69,7 +76,7 @@ class Pbt:
             }
             if member.last is None:
                 if found.seen.full:
-                    break  # a population larger than its space
+                    break  # more members than points
                 params, point = sobol_point(problem, found.seen, start)
                 info |= {"arm": "start", "parent": None, "point": point}
                 start = point + 1

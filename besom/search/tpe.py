@@ -29,7 +29,7 @@ from besom.search.trial import Suggestion, Trial
 START = 10  # values before the first model
 GOOD, MOST = 0.1, 25  # share of good trials, and how many at most
 REST = 1000  # rows of the other trials that a density is made of, at most
-DRAWS = 24
+DRAWS = 64  # points that the best is picked from
 NEAR, FAR = 0.5, 0.1  # widths: of the good in their own spread, of the rest in the whole range
 
 
@@ -69,9 +69,10 @@ def propose(
         number = len(trials) + len(found)
         info: dict[str, Any] = {**words, "arm": "start", "number": number}
         if len(evidence.rows) + len(told.good) < START:
-            params, start = sobol_point(problem, seen, start)
-            info["point"] = start
-            start += 1
+            params = _believed(problem, seen, number)
+            if params is None:
+                params, info["point"] = sobol_point(problem, seen, start)
+                start = info["point"] + 1
         else:
             params, more = _best(problem, seen, evidence, told, number)
             info |= more
@@ -79,6 +80,22 @@ def propose(
         row = problem.space.encode([params])
         evidence = Evidence(evidence.rows, np.concatenate([evidence.others, row]))
     return found
+
+
+def _believed(problem: Problem, seen: Seen, number: int) -> dict[str, Any] | None:
+    """Every other of the first points lies where the user believes good values to lie, the very first in the middle."""
+    priors = [p.prior for p in problem.space.free]
+    if number % 2 or not any(priors):
+        return None
+    generator = problem.generator(number, 22)
+    row, step = (
+        generator.random(len(priors)),
+        generator.standard_normal(len(priors)) if number else np.zeros(len(priors)),
+    )
+    for j, prior in enumerate(priors):
+        row[j] = row[j] if prior is None else min(max(prior[0] + prior[1] * step[j], 0.0), 1.0)
+    params = problem.space.decode(row.tolist())
+    return params if seen.add(params) else None
 
 
 class _Beliefs:

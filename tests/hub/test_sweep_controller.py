@@ -246,6 +246,19 @@ def test_a_preempted_run_and_one_whose_agent_was_told_to_leave_are_given_back(wo
     assert (third.run, third.attempt) == (trial.run, 3), "mark_preempting() makes a failure a preemption"
 
 
+def test_a_member_of_a_population_is_told_which_run_to_go_on_from(world: World) -> None:
+    sweep = world.sweep({**RANDOM, "method": "pbt", "pbt": {"population": 1, "generations": 2}})
+    agent = world.agent(sweep)
+    first = agent.take()
+    world.logs(first.run, 1.0, end=True)
+    agent.end(first)
+    second = agent.take()
+    assert (first.parent, second.parent, second.params) == ("", first.run, first.params)
+    world.logs(second.run, 0.5, end=True)
+    assert kinds(agent.end(second, want=1)) == ["exit"]
+    assert world.look(sweep).reason == "all 2 points were tried"
+
+
 def test_an_agent_that_leaves_gives_its_trials_back(world: World) -> None:
     sweep = world.sweep()
     agent = world.agent(sweep)

@@ -430,7 +430,8 @@ def _metrics(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run(trial: TrialRow) -> Command:
-    return Command("run", trial.run, trial.name, trial.number, trial.attempt, trial.params)
+    parent = str(trial.info.get("parent") or "")
+    return Command("run", trial.run, trial.name, trial.number, trial.attempt, trial.params, parent=parent)
 
 
 def _name(number: int) -> str:
