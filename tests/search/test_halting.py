@@ -1,9 +1,11 @@
 """Stopping rules beside hyperband: who is stopped, why, and what a wrong rule is told."""
 
+import numpy as np
 import pytest
 
 from besom.search import SpaceError, Trial, check, observe, rules, stop
 from besom.search.goal import Goal
+from besom.search.halting.curves import finals
 
 NAN = float("nan")
 
@@ -89,7 +91,7 @@ def test_threshold_is_in_the_metrics_own_unit(bounds, logged, word, goal):
 def test_predictive_tells_its_numbers():
     (one,) = stop(sweep({"type": "predictive"}, "maximize"), trials(FLAT, [[6, 6]], sign=-1.0))
     assert one.reason == (
-        "loss -6 at value 2 of 5 would end at -3, at best -3, by the 2 nearest finished curves; "
+        "loss -6 at value 2 of 5 would end at -1.95, at best -1.5, by the 2 nearest finished curves; "
         "the best trial has -1: probability to improve 0.00"
     )
 
@@ -100,11 +102,31 @@ def test_where_the_last_value_counts_a_lucky_first_one_does_not_save_a_trial():
     assert [s.id for s in stop(sweep({"type": "predictive"}, agg="last"), given)] == ["r0"]
 
 
+def test_gains_are_ratios_where_the_metric_has_an_end():
+    losses = trials([[8, 4], [8, 2]], [[0.5]])
+    assert stop(sweep({"type": "predictive"}), losses) == [], "it is the best"
+    one = np.array([[4.0]])
+    assert finals(one, np.array([[8.0, 4.0]])).tolist() == [[2.0]], "a loss: half of what is left"
+    assert finals(-one / 10, -np.array([[0.2, 0.6]])).tolist() == [[pytest.approx(-0.7)]], (
+        "an accuracy: half of the errors"
+    )
+    assert finals(-one, np.array([[8.0, 4.0]])).tolist() == [[-8.0]], "neither: the difference"
+
+
+def test_while_few_whole_curves_are_there_a_leader_runs_on_to_the_end():
+    given = trials(FLAT, [[6], *([9 + i] for i in range(30))])
+    ends = {s.id for s in stop(sweep({"type": "predictive"}), given)}
+    assert "r0" not in ends and "r30" in ends
+    assert len(stop(sweep({"type": "predictive", "explore": 0}), given)) == 31
+
+
 def test_a_stopped_trial_informs_a_model_by_where_it_would_have_ended():
     done = trials([[9, 5, 1], [9, 6, 3]], [])
     stopped = [Trial("s", {}, "stopped", {"loss": h}) for h in ([9.0], [3.0, 2.0], [0.5])]
     values = observe(Goal("loss"), [*done, *stopped]).value.tolist()
-    assert values == [1, 3, 2.0, 0.5, 0.5], "9 - 7 in the median; 2 would beat the best, but was given up"
+    assert values == [1, 3, 2.0, 0.7, 0.5], "a ninth of 9, or a third, in the median; and the like of 2"
+    lucky = Trial("s", {}, "stopped", {"loss": [1.5]})
+    assert observe(Goal("loss"), [*done, lucky]).value.tolist() == [1, 3, 1], "given up: no better than the best"
     assert observe(Goal("loss"), [*done[:1], *stopped]).value.tolist() == [1, 9, 2, 0.5], "one curve tells too little"
 
 
@@ -133,6 +155,7 @@ def test_odd_values_never_raise(early):
         ({"type": "threshold", "lower": 2, "upper": 1}, "early_terminate.lower", "below upper"),
         ({"type": "threshold", "upper": NAN}, "early_terminate.upper", "nan"),
         ({"type": "predictive", "probability": 5}, "early_terminate.probability", "between 0 and 1"),
+        ({"type": "predictive", "explore": 1}, "early_terminate.explore", "from 0 up to 1"),
         ({"type": "predictiv"}, "early_terminate.type", 'did you mean "predictive"'),
         ([], "early_terminate", "mapping"),
         ([{"type": "asha"}, 3], "early_terminate", "mapping"),

@@ -13,6 +13,7 @@ import numpy as np
 from besom.search.laws import Floats
 
 NEAR = 8
+TINY = 1e-300
 
 
 def ended(curves: Sequence[Floats]) -> Floats:
@@ -26,13 +27,23 @@ def ended(curves: Sequence[Floats]) -> Floats:
 
 def finals(begun: Floats, table: Floats) -> Floats:
     """(s, k) where each begun curve (s, n) would end with the further gain of each of its nearest in `table`, (m, longest),
-    the nearest first: by the mean squared difference of the n values."""
+    the nearest first: by the mean squared difference of the n values. A gain is a ratio of the way to zero where all
+    values are positive, to one where all are between 0 and 1 and larger is better; else a difference."""
     n = begun.shape[1]
-    known = table[:, :n]
+    zero = _zero(min(table.min(), begun.min()), max(table.max(), begun.max()))
     with np.errstate(over="ignore", invalid="ignore"):
+        known = table[:, :n]
         apart = (begun**2).sum(axis=1)[:, None] - 2 * begun @ known.T + (known**2).sum(axis=1)
         pick = np.argsort(apart, axis=1, kind="stable")[:, :NEAR]
-        return np.asarray(np.nan_to_num(begun[:, -1:] - (table[:, n - 1] - table[:, -1])[pick]))
+        now, here, there = begun[:, -1:], table[:, n - 1][pick], table[:, -1][pick]
+        if zero is None:
+            return np.asarray(np.nan_to_num(now - (here - there)))
+        return np.asarray(np.nan_to_num(zero + (now - zero) * ((there - zero) / np.maximum(here - zero, TINY))))
+
+
+def _zero(low: float, high: float) -> float | None:
+    """The value that no trial can be better than, where the values suggest one: 0 for losses, -1 for shares to maximise."""
+    return 0.0 if low >= 0 else -1.0 if low >= -1 and high <= 0 else None
 
 
 def shelved(begun: Sequence[Floats], table: Floats, best: float) -> Floats:
