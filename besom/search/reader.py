@@ -6,7 +6,7 @@ a mistake becomes a warning. It knows no method and no file format.
 
 from __future__ import annotations
 
-import pickle
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from besom.search.expression import Expression, Path, read
 from besom.search.space import Parameter, Space
 
 PRIOR_WIDTH = 0.2  # deviation in u of a prior that is one good value
-_read: dict[bytes, Space] = {}  # what was parsed lately; it saves time only
+_read: dict[str, Space] = {}  # what was parsed lately; it saves time only
 
 
 def parse(sweep: Mapping[str, Any]) -> Space:
@@ -29,9 +29,10 @@ def parse(sweep: Mapping[str, Any]) -> Space:
     parts = {key: sweep.get(key) for key in ("parameters", "constraints", "zip", "prior")}
     parts["grid"] = sweep.get("method") == "grid"
     try:
-        key = pickle.dumps(parts)
-    except Exception:  # values of any class may be listed, and a class may refuse to be pickled in any way
+        json.dumps(parts)
+    except (TypeError, ValueError):  # values of any class may be listed, and only plain ones have an exact repr
         return _parse(parts)
+    key = repr(parts)
     if key not in _read:
         if len(_read) >= 64:
             _read.clear()
