@@ -215,3 +215,40 @@ def test_metric_definitions() -> None:
     assert list(words.defines({"m": sent})) == [
         rec.Define("loss", None, ("min", "mean"), "minimize"), rec.Define("val/*", "epoch", (), None, True), rec.Define("epoch"),
     ]  # fmt: skip
+
+
+def test_its_agent_is_given_a_lost_command_again_and_a_program_without_a_run_failed(desk: Desk) -> None:
+    config = "{method: grid, program: train.py, run_cap: 2, parameters: {a: {values: [1, 2]}}, retry: 0}"
+    made = desk.ask(
+        "mutation A($c: String) { upsertSweep(input: {config: $c, projectName: p}) { sweep { id name } } }", c=config
+    )
+    sweep = made["data"]["upsertSweep"]["sweep"]
+    query = "mutation B($s: String!) { createAgent(input: {host: h, projectName: p, sweep: $s}) { agent { id } } }"
+    agent = desk.ask(query, s=sweep["name"])["data"]["createAgent"]["agent"]["id"]
+
+    def beat(*running: str) -> list[dict[str, Any]]:
+        query = "mutation H($i: ID!, $r: JSONString) { agentHeartbeat(input: {id: $i, runState: $r}) { agent { id } commands } }"
+        answer = desk.ask(query, i=agent, r=json.dumps(dict.fromkeys(running, True)))
+        commands: list[dict[str, Any]] = json.loads(answer["data"]["agentHeartbeat"]["commands"])
+        return commands
+
+    first = beat()
+    assert (first[0]["type"], first[0]["program"], first[0]["args"]) == ("run", "train.py", {"a": {"value": 1}})
+    assert beat() == first, "its answer was lost"
+    run = first[0]["run_id"]
+    assert beat(run) == []
+    assert beat(run, "foreign") == [{"type": "stop", "run_id": "foreign"}]
+    (second,) = beat()
+    assert second["args"] == {"a": {"value": 2}}
+    path = RunPath("ann", "p", second["run_id"])
+    desk.ask(
+        "mutation C($i: X!) { upsertBucket(input: $i) { inserted } }",
+        i={"modelName": "p", "name": path.id, "host": "h", "sweep": sweep["name"]},
+    )
+    assert beat(path.id) == []
+    desk.client.post(f"/files/ann/p/{path.id}/file_stream", json={"complete": True, "exitcode": 0})
+    (view,) = desk.hub.sweeps("ann", "p").sweeps
+    assert view.counts == {"failed": 1, "finished": 1}, "known before the agent says so: it may leave now"
+    assert beat(path.id) == [], "a process on its way out is left alone"
+    assert [command["type"] for command in beat()] == ["exit"]
+    assert desk.hub.sweeps("ann", "p").sweeps[0].state == "finished"

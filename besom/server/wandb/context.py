@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from besom.core.batch import Batch
@@ -66,6 +66,8 @@ class Context:
     blobs: Blobs
     entity: str
     base: str
+    had: dict[str, set[str]] = field(default_factory=dict)
+    """Agent -> runs that it named in its last heartbeat, of all requests since the server began."""
 
     @property
     def now(self) -> float:

@@ -53,6 +53,7 @@ class Door:
         self, hub: Callable[[], Hub], blobs: Blobs, entity: str, catch_up: Callable[[], object] = lambda: None
     ) -> None:
         self._hub, self._blobs, self._entity, self._catch_up = hub, blobs, entity, catch_up
+        self._had: dict[str, set[str]] = {}
         self.api = Api([*people.ROOTS, *runs.ROOTS, *files.ROOTS, *artifacts.ROOTS, *sweeps.ROOTS])
         self.routes: tuple[tuple[Route, Endpoint], ...] = (
             (GRAPHQL, self.graphql), (STREAM, self.file_stream), (PUT, self.put), (GET, self.get), (QUIET, self.quiet),
@@ -118,7 +119,9 @@ class Door:
         return JSONResponse({})
 
     def _context(self, request: Request) -> Context:
-        return Context(self._hub(), self._blobs, self._entity, f"{request.url.scheme}://{request.headers['host']}")
+        return Context(
+            self._hub(), self._blobs, self._entity, f"{request.url.scheme}://{request.headers['host']}", self._had
+        )
 
     def _fresh(self) -> None:
         try:

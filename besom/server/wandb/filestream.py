@@ -13,7 +13,7 @@ from typing import Any
 from besom.core import record as rec
 from besom.core.names import RunPath
 from besom.core.record import Record
-from besom.server.wandb import words
+from besom.server.wandb import sweeps, words
 from besom.server.wandb.context import Context, Lines, Loose
 
 HISTORY, EVENTS, SUMMARY, OUTPUT = "wandb-history.jsonl", "wandb-events.jsonl", "wandb-summary.json", "output.log"
@@ -46,6 +46,8 @@ def take(context: Context, path: RunPath, body: Mapping[str, Any]) -> dict[str, 
     if ends and not told:
         found.append(Loose("exit", [_exit(body, now)]))
     context.append(path, *found)
+    if ends:
+        sweeps.ended(context, path)
     context.hub.alive([path])
     return {"exitcode": None, "limits": {}}
 

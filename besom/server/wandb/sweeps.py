@@ -68,22 +68,39 @@ def heartbeat(context: Context, *, id: str, runState: Any = None, **_: Any) -> d
     place, agent = id.rsplit("/", 1) if "/" in id else ("", id)
     path = sweep_path(place)
     running = {name for name, here in words.mapping(runState).items() if here}
-    mine = [t for t in context.hub.sweep(path).trials if t.agent == agent and t.state == "running"]
-    done = [found for trial in mine if trial.run not in running and (found := _ended(context, path, trial)) is not None]
-    told = {d.run for d in done}
-    # a command on its way counts as not alive, so that the controller gives it again to an idle agent
-    alive = tuple((t.run, t.attempt) for t in mine if t.run in running and t.run not in told)
+    had, context.had[id] = context.had.get(id, set()), running
+    own = {t.run: t for t in context.hub.sweep(path).trials if t.agent == agent}
+    mine = {run: trial for run, trial in own.items() if trial.state == "running"}
+    gone = [trial for run, trial in mine.items() if run not in running]
+    done = [found for trial in gone if (found := _ended(context, path, trial, had)) is not None]
+    # a command on its way counts as not alive: an idle agent is given it again; what is not its own it is told to stop
+    alive = tuple(
+        (run, own[run].attempt if run in own else 0) for run in sorted(running) if run in mine or run not in own
+    )
     orders = context.hub.beat(agent, Beat(alive, tuple(done), 0 if running else 1))
     config = context.hub.sweep(path).config
     commands = [_told(command, config) for command in orders.commands if not running or command.type == "stop"]
     return {"agent": {"id": id}, "commands": words.dumps(commands)}
 
 
-def _ended(context: Context, path: SweepPath, trial: TrialView) -> Done | None:
-    """How the process of a trial ended that its agent names no more; None when it has not begun yet."""
+def ended(context: Context, path: RunPath) -> None:
+    """A run has told its end. One of an agent of that client is over: the agent may leave without another heartbeat."""
+    sweep = SweepPath(path.entity, path.project, context.hub.run(path).sweep)
+    if not any(agent.startswith(f"{sweep}/") for agent in context.had):
+        return
+    for trial in context.hub.sweep(sweep).trials:
+        if trial.run == path.id and trial.state == "running" and f"{sweep}/{trial.agent}" in context.had:
+            done = _ended(context, sweep, trial, set())
+            context.hub.beat(trial.agent, Beat((), (done,) if done else ()))
+
+
+def _ended(context: Context, path: SweepPath, trial: TrialView, had: set[str]) -> Done | None:
+    """How the process of a trial ended that its agent names no more; None when it has not begun yet. `had`: what the agent
+    named before."""
     run = context.find(RunPath(path.entity, path.project, trial.run))
     if run is None or run.started < (trial.started or 0.0):
-        return None
+        never = "its program ended without a run; does it call init()?"
+        return Done(trial.run, trial.attempt, None, "failed", never) if trial.run in had else None
     if run.state == rec.RUNNING:
         return Done(trial.run, trial.attempt, None, "crashed", "it ended without a word")
     state = run.state if run.state in ("finished", "failed", "crashed", "killed", "preempted") else "crashed"
