@@ -221,8 +221,8 @@ class Client:
         """How far a stream is held, in bytes of its journal; 0 when nothing is."""
         return self._get(wire.Position, "append", entity, project, id, stream).position
 
-    def keep(self, digest: str, content: Iterable[bytes]) -> None:
-        """Keep a content under its SHA-256, unless it is there. `content` may be gone through more than once."""
+    def keep(self, digest: str, content: Callable[[], Iterable[bytes]]) -> None:
+        """Keep a content under its SHA-256, unless it is there. `content` gives its pieces, for each try anew."""
         try:
             self._send("HEAD", ("blobs", digest))
         except UsageError:
@@ -311,7 +311,7 @@ class Client:
         path: tuple[str, ...],
         *,
         params: Mapping[str, Any] | None = None,
-        body: bytes | Iterable[bytes] | None = None,
+        body: bytes | Callable[[], Iterable[bytes]] | None = None,
         content: str = MSGPACK,
         again: bool = True,
     ) -> bytes:
@@ -322,7 +322,8 @@ class Client:
         while True:
             tries += 1
             try:
-                answer = self._http.request(method, url, params=params, content=body, headers=headers)
+                sent = body() if callable(body) else body
+                answer = self._http.request(method, url, params=params, content=sent, headers=headers)
             except httpx.TransportError as error:
                 known = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
                 problem: BesomError = Unavailable(f"{self.address} is out of reach: {error or type(error).__name__}")
@@ -398,7 +399,8 @@ class AppTransport(httpx.BaseTransport):
         self._done()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        exchange = _Exchange(request.read())
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        exchange = _Exchange(request.stream)
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -422,8 +424,10 @@ class AppTransport(httpx.BaseTransport):
 class _Exchange(httpx.SyncByteStream):
     """One request and its answer: the bridge between the caller's thread and the event loop's."""
 
-    def __init__(self, body: bytes) -> None:
-        self._body: bytes | None = body
+    def __init__(self, body: httpx.SyncByteStream) -> None:
+        self._body: Iterator[bytes] | None = iter(body)
+        self._held = isinstance(body, httpx.ByteStream)
+        """The body is in memory; else its pieces may come from a file."""
         self._loop = _event_loop()
         self._parts: queue.SimpleQueue[Message | BaseException | None] = queue.SimpleQueue()
         self._left = asyncio.Event()
@@ -440,8 +444,10 @@ class _Exchange(httpx.SyncByteStream):
 
     async def _receive(self) -> Message:
         if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
+            piece = b"".join(self._body) if self._held else await asyncio.to_thread(next, self._body, None)
+            more = not self._held and piece is not None
+            self._body = self._body if more else None
+            return {"type": "http.request", "body": piece or b"", "more_body": more}
         await self._left.wait()
         return {"type": "http.disconnect"}
 

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -344,26 +345,20 @@ class Shipper(Journals):
         """Contents first: what the server says a run has can be had."""
         for digest in digests(batch.records):
             if self._blobs.has(digest):
-                self._client.keep(digest, _Content(self._blobs, digest, self._renew))
+                self._client.keep(digest, partial(self._pieces, digest))
             else:
                 log.warning("a file of run %s was here and is gone: %s", head.run, digest)
         return self._client.append(*run_of(head), stream, batch)
 
-    def view(self, run: RunPath) -> RunView:
-        return self._client.run(*run)
-
-
-class _Content:
-    """A kept content in pieces. A large one takes long: `between` is called on the way."""
-
-    def __init__(self, blobs: Blobs, digest: str, between: Callable[[], None]) -> None:
-        self._blobs, self._digest, self._between = blobs, digest, between
-
-    def __iter__(self) -> Iterator[bytes]:
-        with self._blobs.open(self._digest) as file:
+    def _pieces(self, digest: str) -> Iterator[bytes]:
+        """A kept content. A large one takes long, and the runs stay alive meanwhile."""
+        with self._blobs.open(digest) as file:
             while piece := file.read(PIECE):
                 yield piece
-                self._between()
+                self._renew()
+
+    def view(self, run: RunPath) -> RunView:
+        return self._client.run(*run)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def _bring(client: Client, path: RunPath, source: Source, kind: str) -> int:
     if before != kind:
         way = f"by besom import {before}" if before else "by its own script"
         raise UsageError(f"the run {'/'.join(path)} is here already, brought {way}; import it into another project")
-    return carry(source, partial(client.position, *path), partial(client.append, *path))
+    return carry(source, partial(client.position, *path), partial(client.append, *path), client.keep)
 
 
 def _tell(added: Counter[RunPath], as_json: bool) -> None:

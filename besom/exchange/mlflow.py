@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 import yaml
@@ -43,6 +44,8 @@ class _Found(NamedTuple):
     begun: float
     ended: float | None
     user: str
+    artifacts: str
+    """Address of the folder with its files."""
 
 
 class _Content(NamedTuple):
@@ -62,7 +65,9 @@ def find(path: Path | str, warn: Warn) -> list[Source]:
 
 
 def _source(run: _Found, content: Callable[[], _Content]) -> Source:
-    return Source(run.id, run.name or run.id, run.project, lambda: _read(run, content()))
+    folder = Path(unquote(run.artifacts.removeprefix("file://"))).absolute()
+    here = folder if folder.parts[-2:] == (run.id, "artifacts") and folder.is_dir() else None
+    return Source(run.id, run.name or run.id, run.project, lambda: _read(run, content()), here)
 
 
 def _read(run: _Found, content: _Content) -> Iterator[Part]:
@@ -105,7 +110,7 @@ def _in_database(address: str) -> list[Source]:
         engine = sa.create_engine(_read_only(address))
         with engine.connect() as c:
             found = c.execute(sa.text(
-                "SELECT r.run_uuid, r.name, e.name, r.status, r.start_time, r.end_time, r.user_id FROM runs r"
+                "SELECT r.run_uuid, r.name, e.name, r.status, r.start_time, r.end_time, r.user_id, r.artifact_uri FROM runs r"
                 " JOIN experiments e ON e.experiment_id = r.experiment_id"
                 " WHERE r.lifecycle_stage = 'active' ORDER BY r.start_time, r.run_uuid"
             )).all()  # fmt: skip
@@ -115,8 +120,8 @@ def _in_database(address: str) -> list[Source]:
     if not found:
         raise UsageError(f"{address}: there is no run of MLflow here")
     runs = [
-        _Found(id, name or "", of, state, begun or 0, end, user or "")
-        for id, name, of, state, begun, end, user in found
+        _Found(id, name or "", of, state, begun or 0, end, user or "", artifacts or "")
+        for id, name, of, state, begun, end, user, artifacts in found
     ]
     return [_source(run, partial(_of_database, engine, run.id)) for run in runs]
 
@@ -153,7 +158,7 @@ def _in_folder(root: Path, warn: Warn) -> list[Source]:
         try:
             run, experiment = _yaml(file), _yaml(file.parent.parent / "meta.yaml")
             if run.get("lifecycle_stage") == "active" and "run_id" in run:
-                found.append(_source(_described(run, experiment), partial(_of_folder, file.parent)))
+                found.append(_source(_described(file, run, experiment), partial(_of_folder, file.parent)))
         except (UsageError, KeyError, IndexError, TypeError) as error:
             warn(
                 str(error)
@@ -165,7 +170,7 @@ def _in_folder(root: Path, warn: Warn) -> list[Source]:
     return found
 
 
-def _described(run: Mapping[str, Any], experiment: Mapping[str, Any]) -> _Found:
+def _described(file: Path, run: Mapping[str, Any], experiment: Mapping[str, Any]) -> _Found:
     state, user = _NUMBERED[int(run["status"])], run.get("user_id") or ""
     return _Found(
         run["run_id"],
@@ -175,6 +180,7 @@ def _described(run: Mapping[str, Any], experiment: Mapping[str, Any]) -> _Found:
         run["start_time"],
         run.get("end_time"),
         user,
+        str(file.parent / "artifacts"),
     )
 
 

@@ -12,7 +12,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from besom.core import record as rec
@@ -23,6 +25,8 @@ from besom.core.record import Record
 
 BATCH = 2000
 """Records sent at once."""
+PIECE = 1 << 20
+"""Bytes of a file read at once."""
 _WORDS = {"True": True, "False": False, "None": None}
 _NUMBER = re.compile(r"-?((0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?|inf|nan)", re.ASCII)
 Warn = Callable[[str], None]
@@ -47,15 +51,23 @@ class Source:
     name: str
     project: str
     read: Callable[[], Iterator[Part]]
+    folder: Path | None = None
+    """Where its files lie, if it has any: each belongs to the run under its name below it."""
 
 
-def carry(source: Source, held: Callable[[str], int], send: Callable[[str, Batch], int]) -> int:
+def carry(
+    source: Source,
+    held: Callable[[str], int],
+    send: Callable[[str, Batch], int],
+    keep: Callable[[str, Callable[[], Iterator[bytes]]], object],
+) -> int:
     """Send what is not held yet; how many records that were.
 
     `held(stream)`: the position up to which a stream is kept. `send(stream, batch)`: keeps a batch, answers the new position.
+    `keep(digest, pieces)`: keeps the content of a file.
     """
     added = 0
-    for stream, records in source.read():
+    for stream, records in chain(source.read(), _files(source.folder, keep)):
         position = held(stream)
         for batch in _batches(records):
             new = after(batch, position)
@@ -66,6 +78,25 @@ def carry(source: Source, held: Callable[[str], int], send: Callable[[str, Batch
                 raise GapError(position)
             added += len(new.records)
     return added
+
+
+def _files(folder: Path | None, keep: Callable[[str, Callable[[], Iterator[bytes]]], object]) -> Iterator[Part]:
+    files = []
+    for path in sorted(folder.rglob("*")) if folder is not None else ():
+        if path.is_file():
+            with path.open("rb") as file:
+                sha = hashlib.file_digest(file, "sha256").hexdigest()
+            keep(sha, partial(_pieces, path))
+            found = path.stat()
+            files.append(rec.File(path.relative_to(folder or path).as_posix(), sha, found.st_size, found.st_mtime))
+    if files:
+        yield Part(f"files-{digest(*(f'{file.path} {file.digest}' for file in files))}", files)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
 
 
 def _batches(records: Iterable[Record]) -> Iterator[Batch]:

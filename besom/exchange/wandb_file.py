@@ -53,7 +53,9 @@ def _source(path: Path, warn: Warn) -> Source:
         if 17 in fields:
             run = part(fields, 17)
             id, name = text(run, 1), text(run, 8)
-            return Source(clean(id), name or id, text(run, 3), partial(_read, path, digest(data), warn))
+            folder = path.parent / "files"
+            read = partial(_read, path, digest(data), warn)
+            return Source(clean(id), name or id, text(run, 3), read, folder if folder.is_dir() else None)
     raise UsageError(f"{path}: the file holds no run; it ends before the client wrote its first records")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from besom import Api as besom_api
 from besom.settings import load
 
 from .conftest import python
@@ -22,6 +23,7 @@ for uri in ("sqlite:///ml.db", "file:./mlruns"):
             mlflow.log_metrics({"val/loss": 1 / (i + 1), "acc": float("nan") if i == 1 else i}, step=i)
         mlflow.log_metric("without_step", 1)
         mlflow.log_metric("without_step", 2)
+        mlflow.log_text("hello", "notes/a b.txt")
         with mlflow.start_run(run_name="child", nested=True):
             mlflow.log_metric("x", float("inf"))
     try:
@@ -61,6 +63,7 @@ def test_runs_come_over(besom, runs, client, kept, folder: Path, place: str) -> 
     assert [value for value in rows["without_step"] if value is not None] == [1, 2]
     assert math.isnan(next(acc for step, acc in zip(rows["_step"], rows["acc"], strict=True) if step == 1))
     assert found["child"].metrics["x"].last == math.inf
+    assert besom_api().run(f"my-digits/{one.id}").file("notes/a b.txt").read() == b"hello"
     before = kept("my-digits")
     assert "0 with something new" in besom("import", "mlflow", place).stdout
     assert kept("my-digits") == before

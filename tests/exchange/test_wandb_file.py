@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from besom import Api as api
 from besom.core.record import History
 from besom.exchange.wandb_file import HEAD, find, transactions
 from besom.settings import load
@@ -36,6 +37,7 @@ run.log({"p": 1}, commit=False)
 run.log({"q": 2})
 run.log({"loss": 0.05}, step=20)
 run.config.update({"drop": 0.3, "lr": 0.01, "long": "x" * 100_000}, allow_val_change=True)
+run.log({"picture": wandb.Html("<b>x</b>")}, step=21)
 run.summary["final"] = {"acc": 0.9}
 run.alert(title="Low", text="accuracy")
 time.sleep(0.3)
@@ -62,17 +64,21 @@ def test_an_offline_run_comes_over_whole(besom, runs, client, folder: Path) -> N
     assert (run.id, run.state, run.group, run.job_type, run.notes, run.tags) == ("run1", "finished", "g", "train", "a note", ("a", "b"))  # fmt: skip
     assert run.config == {"lr": 0.01, "opt": {"name": "adam", "betas": [0.9, 0.99]}, "drop": 0.3, "long": "x" * 100_000}
     expected = {"loss.min": 0.05, "final.acc": 0.9, "deep.er": 4, "word": "hi", "big": 2**60, "val/x": -1, "p": 1, "q": 2, "epoch": 4}  # fmt: skip
-    assert run.summary == expected
+    own = {key: value for key, value in run.summary.items() if not key.startswith("picture.")}
+    assert own == expected
     assert run.meta["imported"] == "wandb" and run.meta["python"].startswith("CPython") and run.meta["host"]
     rows = client.rows(load().entity, "dkt", "run1").columns
-    assert rows["_step"] == [0, 1, 2, 3, 4, 5, 20]
-    assert rows["loss"] == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, None, 0.05] and (rows["p"][5], rows["q"][5]) == (1, 2)
+    assert rows["_step"] == [0, 1, 2, 3, 4, 5, 20, 21]
+    assert rows["loss"] == [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5, None, 0.05, None] and (rows["p"][5], rows["q"][5]) == (1, 2)
     assert math.isnan(rows["val/x"][2]) and rows["val/x"][3] == math.inf and rows["big"][0] == 2**60
     assert run.created < rows["_time"][0] < rows["_time"][-1] <= run.ended
     lines = client.console(load().entity, "dkt", "run1", start=0).lines
     assert ("out", "done") in [(line.stream, line.text) for line in lines]
     assert ("err", "careful") in [(line.stream, line.text) for line in lines]
     assert client.rows(load().entity, "dkt", "run1", keys=["system.memory_percent"]).columns["system.memory_percent"]
+    found = api().run("dkt/run1")
+    assert "output.log" in [file.name for file in found.files()]
+    assert b"<b>x</b>" in found.file(rows["picture.path"][-1]).read()
     second = runs("dkt")["second"]
     assert (second.state, second.exit_code, second.reason) == ("failed", 3, "exit code 3")
 
@@ -96,6 +102,7 @@ def test_importing_again_adds_nothing(besom, kept, folder: Path, tmp_path: Path)
 
 def test_a_run_that_went_on_is_continued(besom, kept, runs, file: Path, tmp_path: Path) -> None:
     whole = file.read_bytes()
+    shutil.copytree(file.parent / "files", tmp_path / "files")
     growing = tmp_path / "run-run1.wandb"
     for size in (whole.index(b"xxxx"), len(whole) - 40, len(whole)):
         growing.write_bytes(whole[:size])
