@@ -168,6 +168,21 @@ def test_log_ei_stays_smooth_and_ordered_far_below_the_incumbent():
     assert phi == pytest.approx(1.0 - points * ndtr, rel=1e-3, abs=1e-3)
 
 
+def test_under_noise_a_place_that_was_sampled_is_worth_less_than_its_expected_improvement():
+    layout, rows, t, dice = data()
+    theta = Prior.of(layout.d).start.copy()
+    others = layout.snap(dice.random((200, layout.d)))
+    cost = {}
+    for log_noise in (-12.0, -1.0):
+        theta[-2] = log_noise
+        posterior = Posterior(layout, np.repeat(rows, 4, axis=0), np.repeat(t, 4), theta)
+        part = Improvement(posterior, np.array([t.min()]))
+        for name, points in (("sampled", rows), ("others", others)):
+            means, deviations = posterior.predict(points)
+            cost[name, log_noise] = np.median(log_ei(means[:, 0], deviations, t.min()) - part.score(points))
+    assert cost["others", -12.0] < 0.1 < 0.5 < cost["others", -1.0] < cost["sampled", -1.0] - 0.5
+
+
 def play(parameters, objective, rounds, seed=0, pending=1, goal="minimize"):
     sweep = {"method": "bayes", "metric": {"name": "v", "goal": goal}, "parameters": parameters}
     trials = []

@@ -74,9 +74,9 @@ class _Call:
 
     def next(self) -> Suggestion:
         data = self.data
-        known, valued = len(data.rows), int((~data.failed).sum())
+        failed, valued = int(data.failed.sum()), int((~data.failed).sum())
         suggestion = None
-        if valued >= max(2, self.enough // 2) and known + len(data.pending) >= self.enough:
+        if valued >= max(2, self.enough // 2) and valued + failed // 4 + len(data.pending) >= self.enough:
             with one_thread():
                 suggestion = self._modelled()
         if suggestion is None:
