@@ -48,6 +48,7 @@ class Engine:
 
 COCO = Engine("coco", "", "coco", ("coco-experiment==2.8.2",))
 _OPTUNA = ("optuna==5.0.0", TORCH, "cmaes==0.13.1", "scipy")
+_OLD = ("numpy==1.24.4", "scipy==1.11.4", "pandas==2.1.4", "scikit-learn==1.4.2", "GPy==1.13.2")  # what HEBO runs with
 RIVALS = (
     Engine("random", "random"),
     Engine("optuna:tpe", "Optuna TPE (its default)", "optuna", _OPTUNA),
@@ -61,7 +62,7 @@ RIVALS = (
     Engine("smac", "SMAC3", "smac", ("smac==2.4.1",), 2),
     Engine("skopt", "scikit-optimize", "skopt", ("scikit-optimize==0.10.2",), 2),
     Engine("ax", "Ax", "ax", ("ax-platform==1.3.1", TORCH), 2),
-    Engine("hebo", "HEBO", "hebo", ("HEBO==0.3.6", TORCH, "numpy<1.25"), 3),
+    Engine("hebo", "HEBO", "hebo", ("HEBO==0.3.6", TORCH, *_OLD), 3),
 )
 OURS = tuple(Engine(f"besom:{m}", f"besom {m}") for m in ("bayes", "auto", "tpe", "cmaes", "evolution"))
 
