@@ -69,44 +69,32 @@ class Term(Protocol):
 
 
 class Improvement:
-    """Log expected improvement, times the share of news that a noisy trial brings: Huang, Allen, Notz and Zeng, "Global
-    optimization of stochastic black-box systems via sequential kriging meta-models" (2006). Without that share, a plateau
-    under noise is sampled again and again where its mean happens to be least. Over several processes, each with its incumbent: the log of the mean improvement.
+    """Log expected improvement below `incumbent`, times the share of news that a noisy trial brings.
 
-    Such processes are fantasies of what pending trials will say; their mean is the joint improvement that one more
-    point adds to them. Wilson, Hutter and Deisenroth, "Maximizing acquisition functions for Bayesian optimization" (2018).
+    Without that share, a plateau under noise is sampled again and again where its mean happens to be least: Huang, Allen,
+    Notz and Zeng, "Global optimization of stochastic black-box systems via sequential kriging meta-models" (2006).
     """
 
-    def __init__(self, posterior: Posterior, incumbents: Floats) -> None:
-        self.posterior, self.incumbents = posterior, incumbents
+    def __init__(self, posterior: Posterior, incumbent: float) -> None:
+        self.posterior, self.incumbent = posterior, incumbent
 
     def score(self, rows: Floats) -> Floats:
-        means, deviation = self.posterior.predict(rows)
-        values = log_ei(means, deviation[:, None], self.incumbents)
-        return (log_mean(values) if values.shape[1] > 1 else values[:, 0]) + self._news(deviation)[0]
+        mean, deviation = self.posterior.predict(rows)
+        return log_ei(mean, deviation, self.incumbent) + self._news(deviation)[0]
+
+    def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
+        mean, deviation, pull = self.posterior.moving(rows)
+        z = np.maximum((self.incumbent - mean) / deviation, -1e7)
+        h = log_h(z)
+        phi, ndtr = log_h_slopes(z, h)
+        news, by_news = self._news(deviation)
+        return h + np.log(deviation) + news, pull(-ndtr / deviation, phi / deviation + by_news)
 
     def _news(self, deviation: Floats) -> tuple[Floats, Floats]:
         """(n,) log of the share of a trial's deviation that is news and no noise, and its derivative by the deviation."""
         s, variance = max(self.posterior.s - CALM, 0.0) + JITTER, deviation * deviation
         news = -np.expm1(-0.5 * np.log1p(variance / s))
         return np.log(news), (1.0 - news) * deviation / ((variance + s) * news)
-
-    def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
-        means, deviation, pull = self.posterior.moving(rows)
-        z = np.maximum((self.incumbents - means) / deviation[:, None], -1e7)
-        h = log_h(z)
-        total = log_mean(h)
-        share = np.exp(h - total[:, None]) / h.shape[1]
-        phi, ndtr = log_h_slopes(z, h)
-        by_mean, by_deviation = share * ndtr / -deviation[:, None], (share * phi).sum(axis=1) / deviation
-        news, by_news = self._news(deviation)
-        return total + np.log(deviation) + news, pull(by_mean, by_deviation + by_news)
-
-
-def log_mean(values: Floats) -> Floats:
-    """(n,) log of the mean of exp of values, (n, m)."""
-    top = values.max(axis=1)
-    return np.asarray(top + np.log(np.exp(values - top[:, None]).mean(axis=1)))
 
 
 class Search:

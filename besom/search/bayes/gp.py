@@ -134,33 +134,28 @@ class Likelihood:
 
 
 class Posterior:
-    """The process given rows and values at one theta. `t`: (n,), or (n, m) for m processes over the same rows.
+    """The process given rows and values, (n,), at one theta."""
 
-    `noise`: (n,) each row's share of the noise; 1 for all when None.
-    """
-
-    def __init__(self, layout: Layout, rows: Floats, t: Floats, theta: Floats, noise: Floats | None = None) -> None:
+    def __init__(self, layout: Layout, rows: Floats, t: Floats, theta: Floats) -> None:
         d, lib = layout.d, lapack()
-        self.layout, self.rows, self.theta = layout, rows, theta
-        self.t = t.reshape(len(rows), -1)
-        self.noise = np.ones(len(rows)) if noise is None else noise
+        self.layout, self.rows, self.t, self.theta = layout, rows, t, theta
         self.weight = np.exp(-2.0 * theta[:d])
         self.a, self.s, self.q = np.exp(theta[d:]).tolist()
         self.known = self._lift(rows)
         matrix = self._kernel(self.known)
         diagonal = np.einsum("ii->i", matrix)
         own = self._own(self.known)
-        extra = self.s * self.noise + JITTER
+        extra = self.s + JITTER
         while True:
             diagonal[:] = own + extra
             factor, failed = lib.dpotrf(matrix.T, lower=1, clean=1)
             if not failed:
                 break
-            extra = extra * 10.0
+            extra *= 10.0
         self.root, _ = lib.dtrtri(factor, lower=1, overwrite_c=1)  # one product then gives a variance
         white, ones = self.root @ self.t, self.root.sum(axis=1)
-        self.c = (ones @ white) / (ones @ ones + 1.0)
-        self.alpha = self.root.T @ (white - ones[:, None] * self.c)
+        self.c = float((ones @ white) / (ones @ ones + 1.0))
+        self.alpha = self.root.T @ (white - self.c * ones)
 
     def _lift(self, rows: Floats) -> Lifted:
         flat = self.layout.embed(rows, 5.0 * self.weight)
@@ -173,10 +168,9 @@ class Posterior:
         """(m,) prior variance of each row."""
         return np.asarray(self.a + np.einsum("ij,ij->i", here[2], here[2]) ** 2)
 
-    def _kernel(self, here: Lifted, there: Lifted | None = None) -> Floats:
-        """(m, n) prior covariance of lifted rows with others, the known ones. In place: it is most of the work of a search."""
-        there = there or self.known
-        r2 = here[0] @ there[1].T  # five times the squared distance
+    def _kernel(self, here: Lifted) -> Floats:
+        """(m, n) prior covariance of lifted rows with the known ones. In place: it is most of the work of a search."""
+        r2 = here[0] @ self.known[1].T  # five times the squared distance
         np.maximum(r2, 0.0, out=r2)
         root = np.sqrt(r2)
         r2 *= 1.0 / 3.0
@@ -184,59 +178,33 @@ class Posterior:
         r2 += 1.0
         np.subtract(math.log(self.a), root, out=root)
         r2 *= np.exp(root, out=root)
-        curved = np.matmul(here[2], there[2].T, out=root)
+        curved = np.matmul(here[2], self.known[2].T, out=root)
         curved *= curved
         r2 += curved
         return np.asarray(r2)
 
-    def means(self, rows: Floats) -> Floats:
-        """(k, m) the posterior means at rows, of each process."""
+    def mean(self, rows: Floats) -> Floats:
+        """(m,) the posterior mean at rows."""
         return np.asarray(self._kernel(self._lift(rows)) @ self.alpha + self.c)
 
-    def mean(self, rows: Floats) -> Floats:
-        """(k,) the posterior mean at rows, over all processes."""
-        return np.asarray(self.means(rows).mean(axis=1))
-
     def predict(self, rows: Floats) -> tuple[Floats, Floats]:
-        """(k, m) means of each process and their deviation, (k,), at rows: of the function itself, without noise."""
+        """(m,) mean and deviation at rows: of the function itself, without noise."""
         here = self._lift(rows)
         kernel = self._kernel(here)
-        means = kernel @ self.alpha + self.c
+        mean = kernel @ self.alpha + self.c
         white = blas().dtrmm(1.0, self.root, kernel.T, lower=1, overwrite_b=1)
         variance = self._own(here) - np.einsum("ij,ij->j", white, white)
-        return means, np.sqrt(np.maximum(variance, 1e-12 * self.a))
+        return mean, np.sqrt(np.maximum(variance, 1e-12 * self.a))
 
     def believe(self, rows: Floats) -> Posterior:
-        """The process that also takes its own mean at `rows` for values seen: the Kriging believer."""
-        return self._with(rows, self.means(rows))
-
-    def imagine(self, rows: Floats, normal: Floats) -> tuple[Posterior, Floats]:
-        """m processes that each saw other values at `rows`, drawn together from this one; and those values, (k, m).
-
-        `normal`: (k, m) standard normal numbers. Snoek, Larochelle and Adams (NeurIPS 2012): fantasies.
-        """
-        here = self._lift(rows)
-        kernel = self._kernel(here)
-        white = kernel @ self.root.T
-        between = self._kernel(here, here) - white @ white.T
-        size = self.a * 1e-9
-        while True:
-            factor, failed = lapack().dpotrf(between + size * np.eye(len(rows)), lower=1, clean=1)
-            if not failed:
-                break
-            size *= 10.0
-        values = (kernel @ self.alpha + self.c) + factor @ normal
-        return self._with(rows, values), values
-
-    def _with(self, rows: Floats, values: Floats) -> Posterior:
-        m = values.shape[1]
-        t = np.concatenate([np.broadcast_to(self.t, (len(self.rows), m)), values])
-        noise = np.concatenate([self.noise, np.zeros(len(rows)) + (1.0 if m == 1 else 0.1)])
-        return Posterior(self.layout, np.concatenate([self.rows, rows]), t, self.theta, noise)
+        """The process that also takes its own mean at `rows` for values seen: the Kriging believer of Ginsbourger, Le Riche
+        and Carraro (2010). Several imagined outcomes at once (fantasies) were measured and lose against it."""
+        t = np.concatenate([self.t, self.mean(rows)])
+        return Posterior(self.layout, np.concatenate([self.rows, rows]), t, self.theta)
 
     def moving(self, rows: Floats) -> tuple[Floats, Floats, Pull]:
-        """(k, m) means and (k,) deviation at rows, and the gradient, (k, d), of by_mean . means + by_deviation * deviation
-        as a function of by_mean, (k, m), and by_deviation, (k,). It is zero in categories and where a row is dead."""
+        """(m,) mean and deviation at rows, and the gradient, (m, d), of by_mean * mean + by_deviation * deviation as a
+        function of the two factors, (m,) each. It is zero in categories and where a row is dead."""
         here = self._lift(rows)
         r2 = np.maximum(here[0] @ self.known[1].T, 0.0)
         root = np.sqrt(r2)
@@ -249,7 +217,7 @@ class Posterior:
 
         def pull(by_mean: Floats, by_deviation: Floats) -> Floats:
             ratio = (by_deviation / deviation)[:, None]
-            share = by_mean @ self.alpha.T - ratio * (white @ self.root)
+            share = by_mean[:, None] * self.alpha - ratio * (white @ self.root)
             away = share * (1.0 + root) * decay * (-1.0 / 6.0)  # times the derivative of the first part by 5 r^2
             flat = self.known[1][:, :-2]
             by_flat = 2.0 * (away.sum(axis=1)[:, None] * here[1][:, :-2] - away @ flat)

@@ -1,8 +1,8 @@
 """`method: bayes`: Gaussian processes for mixed spaces that choose their own output scale, and expected improvement.
 
 The walk: trials -> `data` -> first points until there are enough -> a process for each goal, for each limit and for
-whether a trial finishes (`fit`) -> the sum of the logarithms of what a good next point must be (`acquire`, `terms`) -> the
-point where it is greatest that was not tried. Pending trials are imagined to end in several ways at once. Hyperparameters
+whether a trial fails (`fit`) -> the sum of the logarithms of what a good next point must be (`acquire`, `terms`) -> the
+point where it is greatest that was not tried. Pending trials count as the mean that their process expects. Hyperparameters
 travel in `info["models"]`. Answers do not depend on the order of the trials.
 """
 
@@ -34,7 +34,6 @@ from besom.search.trial import Suggestion, Trial
 
 ENUMERATE = 1500  # points of a finite space that are all judged
 QUANTILES = [NormalDist().inv_cdf((i + 0.5) / 32) for i in range(32)]
-FANTASIES = 16  # of what pending trials will say
 NOISY = 1e-3  # share of noise in the variance from which on the best value found is not believed
 FAITH = 10.0  # weight of the user's belief, divided by the number of values
 
@@ -111,7 +110,7 @@ class _Call:
         if self.minds is None:
             self.minds = _Minds(self.problem, self.layout, self.data, self.models, self.number)
         minds, space = self.minds, self.problem.space
-        terms = minds.terms(self.data.pending, self.number)
+        terms = minds.terms(self.data.pending)
         generator = self.problem.generator(self.number, 1)
         search = Search(terms, minds.goals[0], minds.best(), generator)
         if space.size is not None and space.points is not None and space.size <= ENUMERATE:
@@ -196,7 +195,7 @@ class _Minds:
         """The known rows, the most promising first."""
         fine = ~self.data.failed
         within = self.data.within[fine]
-        order = np.lexsort([self.goals[0].t[:, 0], ~within])
+        order = np.lexsort([self.goals[0].t, ~within])
         return self.data.rows[fine][order]
 
     def incumbent(self) -> float:
@@ -210,16 +209,16 @@ class _Minds:
             return math.inf
         if posterior.s > NOISY and self.count < EVERY * 10:
             return float(posterior.mean(posterior.rows[within]).min())
-        return float(posterior.t[within, 0].min())
+        return float(posterior.t[within].min())
 
-    def terms(self, pending: Floats, number: int) -> list[Term]:
+    def terms(self, pending: Floats) -> list[Term]:
         """What the next point must be, with `pending` rows on their way."""
         terms: list[Term] = list(self.bounds.values())
         incumbent = self.incumbent()
         if len(self.goals) > 1:
             terms.append(self._volume(pending))
         elif math.isfinite(incumbent):
-            terms.append(self._improvement(pending, incumbent, number))
+            terms.append(self._improvement(pending, incumbent))
         belief = [p.prior or (0.5, math.inf) for p in self.problem.space.free]
         if any(p.prior for p in self.problem.space.free):
             rest = [(0.5, math.inf)] * (self.layout.d - len(belief))
@@ -227,19 +226,16 @@ class _Minds:
             terms.append(Belief(mean, deviation, FAITH / max(self.count, 1)))
         return terms
 
-    def _improvement(self, pending: Floats, incumbent: float, number: int) -> Improvement:
-        posterior = self.goals[0]
+    def _improvement(self, pending: Floats, incumbent: float) -> Improvement:
         if not len(pending):
-            return Improvement(posterior, np.array([incumbent]))
-        normal = self.problem.generator(number, 4).standard_normal((len(pending), FANTASIES // 2))
-        posterior, values = posterior.imagine(pending, np.concatenate([normal, -normal], axis=1))
-        hopeful = self._feasible(pending) > 0.5
-        values = np.where(hopeful[:, None], values, np.inf)
-        return Improvement(posterior, np.minimum(values.min(axis=0), incumbent))
+            return Improvement(self.goals[0], incumbent)
+        posterior = self.goals[0].believe(pending)
+        believed = posterior.t[-len(pending) :][self._feasible(pending) > 0.5]
+        return Improvement(posterior, min([incumbent, *believed.tolist()]))
 
     def _volume(self, pending: Floats) -> Hypervolume:
         fine = ~self.data.failed
-        values = np.stack([p.t[:, 0] for p in self.goals], axis=1)
+        values = np.stack([p.t for p in self.goals], axis=1)
         posteriors = self.goals
         within = self.data.within[fine]
         if len(pending):
@@ -260,7 +256,7 @@ class _Minds:
         found: list[tuple[float, float]] = []
         for goal, scale, posterior in zip(self.problem.goals, self.scales, self.goals, strict=True):
             means, deviations = posterior.predict(row)
-            mean, deviation = float(means[0, 0]), float(deviations[0])
+            mean, deviation = float(means[0]), float(deviations[0])
             low, high = scale.undo(mean - deviation), scale.undo(mean + deviation)
             found.append((goal.sign * scale.undo(mean), min(max(high / 2 - low / 2, 0.0), 1e308)))
         told: dict[str, Any] = {"predicted": found[0][0], "deviation": found[0][1]}
@@ -269,10 +265,10 @@ class _Minds:
         incumbent = self.incumbent()
         means, deviations = self.goals[0].predict(row)
         if math.isfinite(incumbent):
-            z = (float(means[0, 0]) - incumbent) / float(deviations[0])
+            z = (float(means[0]) - incumbent) / float(deviations[0])
             told["probability_to_improve"] = 0.5 * math.erfc(z / math.sqrt(2.0))
-            told["log_expected_improvement"] = float(log_ei(means[0], deviations, incumbent)[0])
-            best, mean, deviation = self.scales[0].undo(incumbent), float(means[0, 0]), float(deviations[0])
+            told["log_expected_improvement"] = float(log_ei(means, deviations, incumbent)[0])
+            best, mean, deviation = self.scales[0].undo(incumbent), float(means[0]), float(deviations[0])
             gains = [max(best - self.scales[0].undo(mean + deviation * z), 0.0) / len(QUANTILES) for z in QUANTILES]
             told["expected_improvement"] = min(sum(gains), 1e308)  # in the metric's own unit
         if self.bounds:

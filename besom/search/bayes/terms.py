@@ -27,15 +27,15 @@ class Below:
         self.posterior, self.bound = posterior, bound
 
     def score(self, rows: Floats) -> Floats:
-        means, deviation = self.posterior.predict(rows)
-        return np.asarray(special().log_ndtr((self.bound - means.mean(axis=1)) / deviation))
+        mean, deviation = self.posterior.predict(rows)
+        return np.asarray(special().log_ndtr((self.bound - mean) / deviation))
 
     def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
-        means, deviation, pull = self.posterior.moving(rows)
-        z = (self.bound - means.mean(axis=1)) / deviation
+        mean, deviation, pull = self.posterior.moving(rows)
+        z = (self.bound - mean) / deviation
         values = special().log_ndtr(z)
         ratio = np.exp(np.minimum(-0.5 * z * z - HALF_LOG_2PI - values, 700.0)) / deviation
-        return values, pull(np.repeat(-ratio[:, None] / means.shape[1], means.shape[1], axis=1), -ratio * z)
+        return values, pull(-ratio, -ratio * z)
 
 
 class Belief:
@@ -87,14 +87,14 @@ class Hypervolume:
 
     def score(self, rows: Floats) -> Floats:
         found = [p.predict(rows) for p in self.posteriors]
-        return self.value(np.stack([m.mean(axis=1) for m, _ in found], axis=1), np.stack([s for _, s in found], axis=1))
+        return self.value(np.stack([m for m, _ in found], axis=1), np.stack([s for _, s in found], axis=1))
 
     def slopes(self, rows: Floats) -> tuple[Floats, Floats]:
         found = [p.moving(rows) for p in self.posteriors]
-        here = np.stack([means.mean(axis=1) for means, _, _ in found] + [s for _, s, _ in found], axis=1)
+        here = np.stack([mean for mean, _, _ in found] + [deviation for _, deviation, _ in found], axis=1)
         m = len(found)
         gradient = np.zeros(rows.shape)
-        for k, (means, _, pull) in enumerate(found):
+        for k, (_, _, pull) in enumerate(found):
             slopes = []
             for column in (k, m + k):
                 step = np.zeros(here.shape)
@@ -102,5 +102,5 @@ class Hypervolume:
                 up, down = here + step, here - step
                 gap = self.value(up[:, :m], up[:, m:]) - self.value(down[:, :m], down[:, m:])
                 slopes.append(gap / (2.0 * step[:, column]))
-            gradient += pull(np.repeat(slopes[0][:, None] / means.shape[1], means.shape[1], axis=1), slopes[1])
+            gradient += pull(*slopes)
         return self.value(here[:, :m], here[:, m:]), gradient
