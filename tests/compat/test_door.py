@@ -252,3 +252,14 @@ def test_its_agent_is_given_a_lost_command_again_and_a_program_without_a_run_fai
     assert beat(path.id) == [], "a process on its way out is left alone"
     assert [command["type"] for command in beat()] == ["exit"]
     assert desk.hub.sweeps("ann", "p").sweeps[0].state == "finished"
+
+
+def test_a_run_that_was_logged_offline_began_when_its_process_did(desk: Desk) -> None:
+    desk.upsert(host="here")
+    own = {
+        "_wandb": {"value": {"e": {"w": {"startedAt": "2026-01-02T03:04:05Z", "host": "there"}}}},
+        "lr": {"value": 1},
+    }
+    desk.upsert(config=json.dumps(own))
+    run = desk.hub.run(PATH)
+    assert (run.created, run.meta["host"], run.config) == (1767323045.0, "there", {"lr": 1})
