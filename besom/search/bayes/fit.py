@@ -36,7 +36,7 @@ class Model:
 
     def due(self, n: int) -> bool:
         """Whether n values call for another fit."""
-        return n < EVERY or abs(n - self.fit) >= max(1, n // 100)
+        return n < EVERY or abs(n - self.fit) >= max(1, n // 50)
 
 
 def latest(trials: Sequence[Trial], d: int) -> dict[str, Model]:
