@@ -3,7 +3,7 @@
 A `Source` is one run somewhere else. Its streams are of two kinds. A log only grows (a file that is appended to, points in
 the order of their time): its n-th record is the same whenever it is read, so that number is its place in the stream.
 What may change (name, config, summary, the end) is the last stream, named by its own content. So importing again adds
-nothing, and importing a run that went on adds what is new. Knows no files, no store and no network.
+nothing, and importing a run that went on adds what is new. Knows no format, no store and no network.
 """
 
 from __future__ import annotations
