@@ -135,6 +135,7 @@ states = st.sampled_from(["pending", "running", "finished", "failed", "crashed",
 # all that take any space and need nothing installed; a population comes back to its points on purpose
 METHODS = sorted(set(search.methods()) - {"grid", "optuna", "custom", "corners", "pbt"})
 methods = st.sampled_from(METHODS)
+anyone = methods | st.just("pbt")  # which waits for its generation, tries points again, and ends by itself
 
 
 def sweep(method, parameters, goal="minimize"):
@@ -148,13 +149,13 @@ def history(spec, outcomes, seed=0):
 
 
 @quick
-@given(methods, trees(small | endless), st.lists(st.tuples(states, values), max_size=9), st.integers())
+@given(anyone, trees(small | endless), st.lists(st.tuples(states, values), max_size=9), st.integers())
 def test_every_suggestion_lies_in_its_space(method, parameters, outcomes, seed):
     spec = sweep(method, parameters)
     check(spec)
     space = parse(spec)
     found = suggest(spec, history(spec, outcomes), 3, seed)
-    assert found or size(spec) is not None
+    assert found or size(spec) is not None or method == "pbt"
     for suggestion in found:
         assert space.contains(suggestion.params)
         json.dumps(suggestion.info, allow_nan=False)
@@ -177,8 +178,7 @@ def test_a_point_and_its_row_are_the_same(parameters, seed):
 def test_a_finite_space_is_covered_without_a_repeat(method, parameters, width, seed):
     spec = sweep(method, parameters)
     total = size(spec)
-    if total > 200:
-        return
+    assume(total <= 60)
     trials = []
     while found := suggest(spec, trials, width, seed):
         trials += [Trial(str(len(trials) + i), s.params, info=s.info) for i, s in enumerate(found)]
@@ -187,19 +187,19 @@ def test_a_finite_space_is_covered_without_a_repeat(method, parameters, width, s
 
 
 @quick
-@given(methods, ruled(countable | real), st.lists(st.tuples(states, values), max_size=9), st.integers(0, 99))
+@given(anyone, ruled(countable | real), st.lists(st.tuples(states, values), max_size=9), st.integers(0, 99))
 def test_every_suggestion_satisfies_conditions_and_constraints(method, keys, outcomes, seed):
     spec = sweep(method, None) | keys
     assume(can_run(spec))
     space = parse(spec)
     known = history(spec, outcomes)
     found = [s.params for s in suggest(spec, known, 3, seed)]
-    assert found or size(spec) is not None
+    assert found or size(spec) is not None or method == "pbt"
     assert all(space.contains(params) for params in found)
     rows = space.encode(found)
     assert np.array_equal(np.isnan(rows), space.dead(rows))
     assert all(space.contains(space.decode(row)) for row in rows.tolist())
-    if size(spec) is not None:
+    if size(spec) is not None and method != "pbt":
         assert len({space.index(t.params) for t in known} | {space.index(p) for p in found}) == len(known) + len(found)
 
 
