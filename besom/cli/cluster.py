@@ -41,11 +41,6 @@ class Cluster:
 
     def start(self, parallel: int, limits: Rules) -> None:
         """Start the agents, which share out `limits.count`, and say how to see and to stop them."""
-        if not self._settings.server:
-            note(
-                f"no server is set, so agents write to the store in {self._settings.dir.absolute()}: right for agents of this"
-                " machine only; those of other machines need a server, see `besom login --host`"
-            )
         env = {**os.environ, "BESOM_DIR": str(self._settings.dir.absolute())}
         if self._settings.server:
             env["BESOM_SERVER"] = self._settings.server
@@ -57,6 +52,11 @@ class Cluster:
         except UsageError:
             self._launcher.stop(handles, grace=0)
             raise
+        if not self._settings.server:
+            note(
+                f"no server is set, so agents write to the store in {self._settings.dir.absolute()}: right for agents of this"
+                " machine only; those of other machines need a server, see `besom login --host`"
+            )
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.writelines(f"{handle}\n" for handle in handles)
@@ -75,6 +75,8 @@ class Cluster:
         living = [handle for handle, code in zip(handles, states, strict=True) if code is None]
         self._launcher.stop(living, grace=limits.kill_delay)
         self._file.unlink(missing_ok=True)
-        say(
-            f"{len(living)} {'agent has' if len(living) == 1 else 'agents have'} left; their trials are back in the sweep"
-        )
+        if living:
+            said = "agent has" if len(living) == 1 else "agents have"
+            say(f"{len(living)} {said} left; their trials are back in the sweep")
+        else:
+            say(f"no agent that was started here runs on {self._kind.capitalize()} any more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -104,13 +105,14 @@ def slurm() -> Iterator[None]:
 @contextmanager
 def ray() -> Iterator[None]:
     """A local cluster with 16 processors to give away and little memory; this process is connected to it."""
-    import ray
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # else it keeps one in the home
+    os.environ.update(own)
+    import ray  # reads them once
 
-    before = os.environ.get("RAY_AUTH_MODE")
-    os.environ["RAY_AUTH_MODE"] = "disabled"  # else it keeps a token in the home, which changes with each test
-    ray.init(num_cpus=16, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
+    ray.init("local", num_cpus=16, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
     try:
         yield
     finally:
         ray.shutdown()
-        os.environ.pop("RAY_AUTH_MODE") if before is None else os.environ.update(RAY_AUTH_MODE=before)
+        for name in own:
+            del os.environ[name]

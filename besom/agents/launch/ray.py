@@ -11,11 +11,14 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from besom.agents.guard import Guard
@@ -97,12 +100,22 @@ def _cluster() -> Any:
         raise UsageError("Ray is not installed here: pip install ray") from None
     if not ray.is_initialized():
         try:
-            ray.init(address="auto", log_to_driver=False)
-        except ConnectionError:
+            _knock()
+            ray.init(address="auto", log_to_driver=False, logging_level="warning")
+        except OSError:  # ConnectionError is one
             raise UsageError(
                 "there is no Ray cluster to reach: name one in RAY_ADDRESS, or start one here with: ray start --head"
             ) from None
     return ray
+
+
+def _knock() -> None:
+    """Raises OSError when nobody listens at the address that Ray would take; Ray itself would try for many minutes."""
+    current = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "ray" / "ray_current_cluster"
+    address = os.environ.get("RAY_ADDRESS") or (current.read_text() if current.exists() else "")
+    host, colon, port = address.strip().rpartition(":")
+    if colon and port.isdecimal() and "://" not in address:
+        socket.create_connection((host, int(port)), timeout=5).close()
 
 
 def _codes() -> Any:
