@@ -26,7 +26,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 from search import known as knowledge  # noqa: E402
 from search import report  # noqa: E402
 from search.cells import MODES, Cells, Plan, jobs, run  # noqa: E402
-from search.engines import OURS, RIVALS, Engine, cache_folder, engine  # noqa: E402
+from search.engines import OURS, RIVALS, Engine, cache_folder, engine, score_sources  # noqa: E402
 from search.tasks import Task, tasks  # noqa: E402
 
 BUDGETS = (25, 50, 100)
@@ -92,6 +92,7 @@ def main() -> None:
     add("--mode", choices=sorted(MODES), default="plain")
     add("--limit", type=float, help="minutes to play at most")
     add("--cache", type=Path, help="folder of the cells")
+    add("--sources", help="score the cells of another state of besom/search: the digest in their files' names")
     add("--no-score", action="store_true", help="only play")
     add("--no-play", action="store_true", help="only score what is kept")
     add(
@@ -102,6 +103,9 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     cache_folder(args.cache)
+    if args.sources:
+        score_sources(args.sources)
+        args.no_play = True
     if args.docs:
         report.write_docs()
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from common import ROOT, environment
@@ -30,7 +31,7 @@ class Engine:
     def version(self) -> str:
         """What its cells are kept under: the version asked for, or a digest of our own sources."""
         if self.name.startswith("besom"):
-            return sources()
+            return _digest or sources()
         return self.packages[0].partition("==")[2] if self.packages else "1"
 
     def ready(self) -> bool:
@@ -77,13 +78,23 @@ def engine(name: str) -> Engine:
     raise LookupError(f"{name!r} is no engine; there are {', '.join(e.name for e in (*OURS, *RIVALS))}")
 
 
+@cache
 def sources() -> str:
-    """A digest of besom/search less its stopping rules: cells of another state of our methods are other cells."""
+    """A digest of besom/search less its stopping rules, taken once: cells of another state of our methods are others."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "besom" / "search").rglob("*.py")):
         if "halting" not in path.parts:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+_digest: str | None = None
+
+
+def score_sources(digest: str) -> None:
+    """Take the cells of the state of our methods that `digest` names from now on."""
+    global _digest
+    _digest = digest
 
 
 _folder = Path.home() / ".cache" / "besom-bench"
