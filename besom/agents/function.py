@@ -101,8 +101,8 @@ def _arrived(settings: Settings, command: Command) -> None:
 
 
 def _assignment(session: Session, command: Command) -> Assignment:
-    path = session.path
-    return Assignment(command.run, command.name, path.id, command.attempt, command.params, path.entity, path.project)
+    path, told = session.path, (command.run, command.name, session.path.id, command.attempt, command.params)
+    return Assignment(*told, path.entity, path.project, command.parent)
 
 
 def _trial(session: Session, function: Function, command: Command, settings: Settings) -> Done:

@@ -6,6 +6,7 @@ entity and id that a script names give way, and the sweep's values are locked in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from besom.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One trial, as the process that runs it sees it. `name` may be "": a readable one is made up."""
+    """One trial, as the process that runs it sees it. `name` may be "": a readable one is made up. `parent`: the run that a
+    member of a population goes on from."""
 
     run: str
     name: str = ""
@@ -30,14 +32,21 @@ class Assignment:
     params: Mapping[str, Any] = field(default_factory=dict)
     entity: str = ""
     project: str = ""
+    parent: str = ""
 
 
+PARENT = "BESOM_PARENT"
+"""Where a script or a function finds it, as docs/sweep-yaml.md says."""
 _in_process: list[Assignment | None] = [None]
 
 
 def set(assignment: Assignment | None) -> None:
     """Assign to the next `init()` of this process; None takes it back."""
     _in_process[0] = assignment
+    if assignment is None:
+        os.environ.pop(PARENT, None)
+    else:
+        os.environ[PARENT] = assignment.parent
 
 
 def current(settings: Settings | None = None) -> Assignment | None:

@@ -77,6 +77,23 @@ def test_a_function_that_calls_sys_exit_ends_its_trial_and_not_the_agent(bench: 
     assert {t.state for t in bench.look(sweep).trials} == {state}
 
 
+def test_a_member_of_a_population_learns_which_run_it_goes_on_from(bench: Bench) -> None:
+    told: dict[str, str] = {}
+
+    def train() -> None:
+        run = besom.init()
+        told[run.id] = os.environ["BESOM_PARENT"]
+        besom.log({"loss": besom.config["x"]})
+
+    space = {"x": {"min": 0.0, "max": 1.0}}
+    sweep = bench.sweep(method="pbt", parameters=space, pbt={"population": 3, "generations": 2})
+    bench.work(sweep, function=train)
+    ids = list(told)
+    assert len(ids) == 6 and [told[id] for id in ids[:3]] == ["", "", ""]
+    assert all(told[id] in ids[:i] for i, id in enumerate(ids) if i >= 3)
+    assert "BESOM_PARENT" not in os.environ
+
+
 def test_count_ends_the_agent_and_the_next_one_goes_on(bench: Bench) -> None:
     sweep = bench.sweep()
     outcome = bench.work(sweep, function=square, limits=Rules(count=2))
