@@ -42,9 +42,9 @@ class Prior:
     @classmethod
     def of(cls, d: int) -> Prior:
         length = min(math.log(0.55) + 0.5 * math.log(max(d, 1)), math.log(1.6))
-        mean = np.array([length] * d + [0.0, -6.5, -5.0])
+        mean = np.array([length] * d + [0.0, -6.5, -8.0])
         start = mean.copy()
-        start[-2] = -6.0
+        start[-2:] = -6.0, -4.0  # from where a slope leads either way
         return cls(
             mean,
             np.array([0.9] * d + [1.0, 1.8, 2.0]),
