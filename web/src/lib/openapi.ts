@@ -536,6 +536,8 @@ export interface components {
         /**
          * Command
          * @description What an agent is to do. `type`: run (params, attempt), stop (reason) or exit (reason: the sweep is over for this agent).
+         *
+         *         `parent`: the run whose checkpoint this one goes on from, in a population; "" for a fresh start.
          */
         Command: {
             type: string;
@@ -547,6 +549,7 @@ export interface components {
                 [key: string]: unknown;
             };
             reason: string;
+            parent: string;
         };
         /** Console */
         Console: {
