@@ -109,10 +109,12 @@ def ray() -> Iterator[None]:
     os.environ.update(own)
     import ray  # reads them once
 
-    ray.init("local", num_cpus=16, include_dashboard=False, object_store_memory=80 * 2**20, log_to_driver=False)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        for name in own:
-            del os.environ[name]
+    with tempfile.TemporaryDirectory(prefix="besom-ray-", ignore_cleanup_errors=True) as folder:
+        small = {"include_dashboard": False, "object_store_memory": 80 * 2**20, "log_to_driver": False}
+        ray.init("local", num_cpus=16, _temp_dir=folder, **small)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+            for name in own:
+                del os.environ[name]

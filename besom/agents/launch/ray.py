@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -101,7 +102,7 @@ def _cluster() -> Any:
     if not ray.is_initialized():
         try:
             _knock()
-            ray.init(address="auto", log_to_driver=False, logging_level="warning")
+            ray.init(address="auto", log_to_driver=False, logging_level=logging.WARNING)
         except OSError:  # ConnectionError is one
             raise UsageError(
                 "there is no Ray cluster to reach: name one in RAY_ADDRESS, or start one here with: ray start --head"
