@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from besom.core import record as rec
 from besom.core.batch import Batch
+from besom.core.contents import FileView
 from besom.core.errors import NotFound, UsageError
 from besom.core.names import RunPath
-from besom.hub import artifacts
 from besom.hub.ingest import Delivery
 from besom.testing.values import EXACT
 
@@ -165,9 +165,9 @@ def test_files_and_artifacts_are_kept_by_digest(lab: Any) -> None:
     file, model = rec.File("a.txt", "0" * 64, 3, 1.0), rec.Artifact("model", "model", {"w.bin": "1" * 64}, ("best",))
     lab.add("r", state="running")
     lab.send("r", file, model, rec.File("a.txt", "2" * 64, 4, 2.0))
-    with lab.hub.database.read() as c:
-        assert artifacts.files(c, 1) == [rec.File("a.txt", "2" * 64, 4, 2.0)]
-        assert artifacts.artifacts(c, 1) == [model]
+    assert lab.hub.files(lab.path("r")).files == (FileView("a.txt", "2" * 64, 4, 2.0),)
+    found = lab.hub.artifact(lab.path("model:best"))
+    assert (found.name, found.version, found.entries) == ("model", "v0", {"w.bin": "1" * 64})
 
 
 def test_a_name_is_changed_on_the_page_and_the_time_last_heard_of_is_not(lab: Any) -> None:
