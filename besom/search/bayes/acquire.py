@@ -28,6 +28,7 @@ TOP = 200  # of the pool, where leaders are taken from
 APART = 1e-3  # least squared distance of two leaders, in lengthscales
 ALL = 8  # values of a column that are all tried in turn
 ITERATIONS = 30
+PARTS = (1.0, 0.7, 0.4, 0.2, 0.1)  # of the way uphill, where constraints may stand in it
 CALM = 3e-3  # noise that a fit finds in smooth functions too, as a share of the variance
 HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -132,6 +133,9 @@ class Search:
         """(m, d) snapped points: anywhere, and around the best known ones."""
         d = self.layout.d
         anywhere = self.generator.random((UNIFORM, d))
+        if self.layout.space.constrained:  # more of them, so that some are allowed
+            many = self.generator.random((3 * UNIFORM, d))
+            anywhere = np.concatenate([anywhere, many[self.layout.allowed(self.layout.snap(many))][:UNIFORM]])
         centres = np.where(np.isnan(c := self.centres[:AROUND]), self.generator.random(c.shape), c)
         steps = np.repeat(np.tile(SCALES, len(centres)), MOVES)
         return self.layout.snap(
@@ -169,10 +173,12 @@ class Search:
         rows = self.by_value(rows) if len(self.layout.coarse) else rows.copy()
         scores = self.judge(rows)
         if len(self.layout.smooth):
-            smooth = self.layout.snap(self.by_gradient(rows))
-            better = self.judge(smooth)
-            rows = np.where((better > scores)[:, None], smooth, rows)
-            scores = np.maximum(scores, better)
+            goal = self.by_gradient(rows)
+            for part in PARTS if self.layout.space.constrained else (1.0,):  # a constraint may bar the way's end only
+                smooth = self.layout.snap(rows + part * (goal - rows))
+                better = self.judge(smooth)
+                rows = np.where((better > scores)[:, None], smooth, rows)
+                scores = np.maximum(scores, better)
         return rows, scores
 
     def by_value(self, rows: Floats) -> Floats:
