@@ -72,8 +72,8 @@ class Term(Protocol):
 class Improvement:
     """Log expected improvement below `incumbent`, times the share of news that a noisy trial brings.
 
-    Without that share, a plateau under noise is sampled again and again where its mean happens to be least: Huang, Allen,
-    Notz and Zeng, "Global optimization of stochastic black-box systems via sequential kriging meta-models" (2006).
+    Without that share, a plateau under noise is sampled again and again where its mean happens to be least: Huang,
+    Allen, Notz and Zeng, "Global optimization of stochastic black-box systems via sequential kriging meta-models" (2006).
     """
 
     def __init__(self, posterior: Posterior, incumbent: float) -> None:
@@ -92,7 +92,7 @@ class Improvement:
         return h + np.log(deviation) + news, pull(-ndtr / deviation, phi / deviation + by_news)
 
     def _news(self, deviation: Floats) -> tuple[Floats, Floats]:
-        """(n,) log of the share of a trial's deviation that is news and no noise, and its derivative by the deviation."""
+        """(n,) log of the share of a trial's deviation that is news, not noise, and its derivative by the deviation."""
         s, variance = max(self.posterior.s - CALM, 0.0) + JITTER, deviation * deviation
         news = -np.expm1(-0.5 * np.log1p(variance / s))
         return np.log(news), (1.0 - news) * deviation / ((variance + s) * news)
@@ -143,7 +143,7 @@ class Search:
         )
 
     def moved(self, rows: Floats, scale: Floats) -> Floats:
-        """(m, d) each row after a random move of its scale (m,): some columns by a normal step, some categories redrawn."""
+        """(m, d) each row after a random move of its scale (m,): columns by a normal step, some categories redrawn."""
         m, d = rows.shape
         dice = self.generator
         moves = dice.random((m, d)) < max(0.3, 2.0 / d)
@@ -230,7 +230,7 @@ class Search:
         return trial, np.array(owners, dtype=int)
 
     def by_gradient(self, rows: Floats) -> Floats:
-        """The rows with their smooth columns moved uphill, all at once: the sum of the scores has each one's gradient."""
+        """The rows with smooth columns moved uphill, all at once: the sum of the scores has each one's gradient."""
         smooth = self.layout.smooth
         alive = ~np.isnan(rows[:, smooth])
 

@@ -27,7 +27,7 @@ EVERY = 40  # values below which each call fits every scale again
 
 @dataclass(frozen=True)
 class Model:
-    """What a fit leaves. `fit`: how many values it saw. `thetas`: per scale; `scale`: the chosen one; `turn`: of fits."""
+    """What a fit leaves. `fit`: values it saw. `thetas`: per scale; `scale`: the chosen one; `turn`: of fits."""
 
     fit: int
     scale: str
@@ -66,7 +66,7 @@ def latest(trials: Sequence[Trial], d: int) -> dict[str, Model]:
 def fit(
     layout: Layout, rows: Floats, scales: Sequence[Output], last: Model | None, n: int, generator: np.random.Generator
 ) -> Model:
-    """The next model of values on several scales, each of len(rows) values. `n`: how many values the sweep has in all."""
+    """The next model of values on several scales, each of len(rows) values. `n`: values that the sweep has."""
     prior = Prior.of(layout.d)
     if not scales:  # all values are equal
         return Model(n, "plain", {"plain": prior.start.tolist()})

@@ -1,9 +1,9 @@
 """A Gaussian process over rows of u: the maximum a posteriori fit of its hyperparameters, and its posterior.
 
 Kernel a k(r^2) + q (1 + g)^2 + (s + 1e-8) I: a Matern-5/2 k of r^2 = sum of distance_j / l_j^2 (see `layout`), a
-quadratic surface of the numbers x_j in [-1, 1], g = sum of x_j x'_j / l_j^2, and noise. The second is Bayesian regression
-on all linear, square and product terms, so a bowl is known from few values however it is turned; what is no bowl is left
-to the first. A constant mean c ~ N(0, 1) by generalised least squares. theta = (log l_1..d, log a, log s, log q).
+quadratic surface of the numbers x_j in [-1, 1], g = sum of x_j x'_j / l_j^2, and noise. The second is Bayesian
+regression on all linear, square and product terms: a bowl is known from few values however it is turned, and what is no
+bowl is left to the first. Its prior is small, so that evidence lets it in. A constant mean c ~ N(0, 1) by generalised least squares. theta = (log l_1..d, log a, log s, log q).
 Rasmussen and Williams (2006, sections 2.7 and 5.4) for the mathematics; Hvarfner et al. (2024) for a lengthscale prior
 that grows with the root of the dimension. Values are standardised by the caller. It knows no acquisition and no space.
 """
@@ -63,7 +63,7 @@ def matern(r2: Floats) -> tuple[Floats, Floats]:
 
 
 class Likelihood:
-    """The negative log posterior of theta, with its gradient, for given rows; the values may differ from call to call."""
+    """The negative log posterior of theta, with its gradient, for given rows; values may differ from call to call."""
 
     def __init__(self, layout: Layout, rows: Floats) -> None:
         self.n, self.d = len(rows), layout.d
@@ -197,8 +197,8 @@ class Posterior:
         return mean, np.sqrt(np.maximum(variance, 1e-12 * self.a))
 
     def believe(self, rows: Floats) -> Posterior:
-        """The process that also takes its own mean at `rows` for values seen: the Kriging believer of Ginsbourger, Le Riche
-        and Carraro (2010). Several imagined outcomes at once (fantasies) were measured and lose against it."""
+        """The process that also takes its own mean at `rows` for values seen: the Kriging believer of Ginsbourger,
+        Le Riche and Carraro (2010). Several imagined outcomes at once (fantasies) were measured and lose against it."""
         t = np.concatenate([self.t, self.mean(rows)])
         return Posterior(self.layout, np.concatenate([self.rows, rows]), t, self.theta)
 

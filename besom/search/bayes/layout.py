@@ -1,9 +1,9 @@
 """The space as a model sees it: which of its columns are numbers, which are categories, which can move freely.
 
-Rows are u values, (n, d) in [0, 1], as `Space.encode` gives them, NaN where a parameter does not live. A category enters
-the model as equal or different only; everything else by its distance in u. A number that may be dead lies on an arc of
-radius and angle 1 whose centre stands for dead: two live values are about as far apart as their u, and a dead one is one
-full range from each (Swersky et al., "Raiders of the lost architecture", 2014). It knows no kernel.
+Rows are u values, (n, d) in [0, 1], as `Space.encode` gives them, NaN where a parameter does not live. A category
+enters the model as equal or different only; everything else by its distance in u. A number that may be dead lies on an arc of
+radius and angle 1 whose centre stands for dead: two live values are about as far apart as their u, and a dead one is
+one full range from each (Swersky et al., "Raiders of the lost architecture", 2014). It knows no kernel.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ COARSE = 100  # a number with at most as many values is searched value by value,
 
 
 class Layout:
-    """Columns of a space. `category[j]`: unordered. `arc[j]`: a number that may be dead. `levels[j]`: the u of each value
-    of a coarse column, else None.
+    """Columns of a space. `category[j]`: unordered. `arc[j]`: a number that may be dead. `levels[j]`: the u of each
+    value of a coarse column, else None.
 
     `smooth`: columns to move by gradient. `coarse`: columns to move value by value. With more than one task, one more
     column at the end says which: points are of task 0, what other sweeps tried of others (Bonilla, Chai and Williams,
@@ -55,7 +55,7 @@ class Layout:
         self._edges = [None if v is None else (v[1:] + v[:-1]) / 2 for v in self.levels]
 
     def snap(self, rows: Floats) -> Floats:
-        """(n, d) each row at the nearest representable point, NaN where it is dead; a new array. What is unknown (NaN) stays so."""
+        """(n, d) each row at the nearest representable point, NaN where dead or unknown; a new array."""
         rows = np.array(rows[:, : len(self.space.free)], dtype=float)
         unknown = np.isnan(rows)
         for j in self.coarse:
@@ -114,7 +114,7 @@ class Layout:
         return np.asarray(np.nan_to_num(2.0 * rows[:, numeric] - 1.0) * np.sqrt(weight[numeric]))
 
     def chain(self, rows: Floats, weight: Floats, by_flat: Floats, by_curve: Floats, curve_weight: Floats) -> Floats:
-        """(n, d) the gradient by rows, of what has these gradients by `embed(rows, weight)` and `curve(rows, curve_weight)`."""
+        """(n, d) the gradient by rows of what has these by `embed(rows, weight)` and `curve(rows, curve_weight)`."""
         slopes = np.zeros(rows.shape)
         root, plain, arcs = np.sqrt(weight), int(self.plain.sum()), int(self.arc.sum())
         slopes[:, self.plain] = by_flat[:, :plain] * root[self.plain]

@@ -2,8 +2,8 @@
 
 The walk: trials -> `data` -> first points until there are enough -> a process for each goal, for each limit and for
 whether a trial fails (`fit`) -> the sum of the logarithms of what a good next point must be (`acquire`, `terms`) -> the
-point where it is greatest that was not tried. Pending trials count as the mean that their process expects. Hyperparameters
-travel in `info["models"]`. Answers do not depend on the order of the trials.
+point where it is greatest that was not tried. Pending trials count as the mean that their process expects.
+Hyperparameters travel in `info["models"]`. Answers do not depend on the order of the trials.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Call:
         self.models = latest(trials, self.layout.d)
         self.start = 1 + max((k for t in trials if type(k := t.info.get("point")) is int), default=-2)
         self.enough = min(max(4, self.layout.d + 1), 10)
-        self.minds: _Minds | None = None
+        self.outlook: _Outlook | None = None
 
     def next(self) -> Suggestion:
         data = self.data
@@ -107,12 +107,12 @@ class _Call:
 
     def _modelled(self) -> Suggestion | None:
         """The point where the acquisition is greatest; None when the models have no answer."""
-        if self.minds is None:
-            self.minds = _Minds(self.problem, self.layout, self.data, self.models, self.number)
-        minds, space = self.minds, self.problem.space
-        terms = minds.terms(self.data.pending)
+        if self.outlook is None:
+            self.outlook = _Outlook(self.problem, self.layout, self.data, self.models, self.number)
+        outlook, space = self.outlook, self.problem.space
+        terms = outlook.terms(self.data.pending)
         generator = self.problem.generator(self.number, 1)
-        search = Search(terms, minds.goals[0], minds.best(), generator)
+        search = Search(terms, outlook.goals[0], outlook.best(), generator)
         if space.size is not None and space.points is not None and space.size <= ENUMERATE:
             left = [i for i in space.points if i not in self.seen.used]
             rows = self.layout.snap(space.encode([space.at(i) for i in left]))
@@ -124,10 +124,10 @@ class _Call:
         if params is None:
             return None
         row = self.layout.snap(space.encode([params]))
-        info = self._info("model", **minds.told(row), log_acquisition=float(search.score(row)[0]))
-        if minds.fresh:
-            info["models"] = {name: words(minds.models[name]) for name in sorted(minds.fresh)}
-            minds.fresh = set()
+        info = self._info("model", **outlook.told(row), log_acquisition=float(search.score(row)[0]))
+        if outlook.fresh:
+            info["models"] = {name: words(outlook.models[name]) for name in sorted(outlook.fresh)}
+            outlook.fresh = set()
         return Suggestion(params, info)
 
     def _unseen(self, rows: Floats) -> dict[str, Any] | None:
@@ -144,8 +144,8 @@ class _Call:
         return {"method": "bayes", "arm": arm, "number": self.number, **more}
 
 
-class _Minds:
-    """What one call thinks of the sweep: a process for each goal, each limit, and for whether a trial fails.
+class _Outlook:
+    """What one call expects of the sweep: a process for each goal, each limit, and for whether a trial fails.
 
     `fresh`: names of the models that were fitted in this call. `number`: of the suggestion that is asked for.
     """
@@ -199,8 +199,8 @@ class _Minds:
         return self.data.rows[fine][order]
 
     def incumbent(self) -> float:
-        """What to improve on, on the scale of the first goal: the least value, or under noise the least mean at the points
-        tried. Infinite when none keeps the limits."""
+        """What to improve on, on the scale of the first goal: the least value, or under noise the least mean at
+        the points tried. Infinite when none keeps the limits."""
         posterior, fine = self.goals[0], ~self.data.failed
         within = self.data.within[fine]
         if not self.data.own.any():  # what other sweeps tried, were it tried here

@@ -23,7 +23,7 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Output:
-    """One scale. `t`: (n,) the values on it, mean 0, deviation 1. `cost`: minus the log Jacobian. The rest undoes it."""
+    """One scale. `t`: (n,) values on it, mean 0, deviation 1. `cost`: minus the log Jacobian. The rest undoes it."""
 
     name: str
     t: Floats

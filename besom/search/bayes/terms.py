@@ -1,4 +1,4 @@
-"""What else a good next point must be: within the limits, likely to finish, near where the user looks, wide of the front.
+"""What else a good next point must be: within limits, likely to finish, near where the user looks, off the front.
 
 Each is a `Term` of `acquire`, the logarithm of a probability or of a weight, so that the acquisition is a sum. Gelbart,
 Snoek and Adams, "Bayesian optimization with unknown constraints" (UAI 2014) for the first two; Hvarfner et al., "piBO"
@@ -56,7 +56,7 @@ class Belief:
 
 
 class Hypervolume:
-    """Log expected hypervolume improvement of independent processes over a front, (n, m) with m > 1, up to `worst`, (m,)."""
+    """Log expected hypervolume improvement of independent processes over a front, (n, m), m > 1, up to `worst`."""
 
     def __init__(self, posteriors: list[Posterior], front: Floats, worst: Floats) -> None:
         self.posteriors = posteriors
@@ -67,7 +67,7 @@ class Hypervolume:
         front = np.minimum(front, worst)
         self.edges = [np.unique(np.append(front[:, k], worst[k])) for k in range(m)]
         cells = np.array(list(itertools.product(*(range(len(e)) for e in self.edges[:-1]))))
-        # a cell of the first m - 1 objectives reaches, in the last, down from the least front point that is better in them
+        # a cell of the first m - 1 objectives reaches, in the last, from the least front point better in them down
         lower = np.stack([np.append(-np.inf, e)[cells[:, k]] for k, e in enumerate(self.edges[:-1])], axis=1)
         better = (front[None, :, :-1] <= lower[:, None, :]).all(axis=2)
         top = np.where(better, front[None, :, -1], worst[-1]).min(axis=1)
