@@ -72,8 +72,9 @@ class Term(Protocol):
 class Improvement:
     """Log expected improvement below `incumbent`, times the share of news that a noisy trial brings.
 
-    Without that share, a plateau under noise is sampled again and again where its mean happens to be least: Huang,
-    Allen, Notz and Zeng, "Global optimization of stochastic black-box systems via sequential kriging meta-models" (2006).
+    Without that share, a plateau under noise is sampled again and again where its mean happens to be least:
+    Huang, Allen, Notz and Zeng, "Global optimization of stochastic black-box systems via sequential kriging
+    meta-models" (2006).
     """
 
     def __init__(self, posterior: Posterior, incumbent: float) -> None:

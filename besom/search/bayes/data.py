@@ -1,6 +1,7 @@
 """What the trials say to a model: rows and numbers, in an order that does not depend on that of the trials.
 
-The walk: trials -> `read` -> the fits of `fit` and the posteriors of `method`. Trials of other sweeps come as rows of another task. It knows no mathematics of the model.
+The walk: trials -> `read` -> the fits of `fit` and the posteriors of `method`. Trials of other sweeps come as rows of
+another task. It knows no mathematics of the model.
 """
 
 from __future__ import annotations

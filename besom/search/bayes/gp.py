@@ -2,10 +2,11 @@
 
 Kernel a k(r^2) + q (1 + g)^2 + (s + 1e-8) I: a Matern-5/2 k of r^2 = sum of distance_j / l_j^2 (see `layout`), a
 quadratic surface of the numbers x_j in [-1, 1], g = sum of x_j x'_j / l_j^2, and noise. The second is Bayesian
-regression on all linear, square and product terms: a bowl is known from few values however it is turned, and what is no
-bowl is left to the first. Its prior is small, so that evidence lets it in. A constant mean c ~ N(0, 1) by generalised least squares. theta = (log l_1..d, log a, log s, log q).
-Rasmussen and Williams (2006, sections 2.7 and 5.4) for the mathematics; Hvarfner et al. (2024) for a lengthscale prior
-that grows with the root of the dimension. Values are standardised by the caller. It knows no acquisition and no space.
+regression on all linear, square and product terms: a bowl is known from few values however it is turned, and what is
+no bowl is left to the first. Its prior is small, so that evidence lets it in. A constant mean c ~ N(0, 1) by
+generalised least squares. theta = (log l_1..d, log a, log s, log q). Rasmussen and Williams (2006, sections 2.7 and
+5.4) for the mathematics; Hvarfner et al. (2024) for a lengthscale prior that grows with the root of the dimension.
+Values are standardised by the caller. It knows no acquisition and no space.
 """
 
 from __future__ import annotations

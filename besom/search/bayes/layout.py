@@ -1,9 +1,9 @@
 """The space as a model sees it: which of its columns are numbers, which are categories, which can move freely.
 
 Rows are u values, (n, d) in [0, 1], as `Space.encode` gives them, NaN where a parameter does not live. A category
-enters the model as equal or different only; everything else by its distance in u. A number that may be dead lies on an arc of
-radius and angle 1 whose centre stands for dead: two live values are about as far apart as their u, and a dead one is
-one full range from each (Swersky et al., "Raiders of the lost architecture", 2014). It knows no kernel.
+enters the model as equal or different only; everything else by its distance in u. A number that may be dead lies on
+an arc of radius and angle 1 whose centre stands for dead: two live values are about as far apart as their u, and a
+dead one is one full range from each (Swersky et al., "Raiders of the lost architecture", 2014). It knows no kernel.
 """
 
 from __future__ import annotations
