@@ -135,11 +135,10 @@ def _actor(handle: str) -> Any:
 
 
 def _state(handle: str) -> int | None:
-    alive = _actor(handle) is not None
-    code = _codes()._internal_kv_get(handle, namespace=SPACE)  # asked last: it is written before the actor goes
-    if code is not None:
-        return int(code)
-    return None if alive else -1
+    if _actor(handle) is not None:  # whatever code there is yet is that of one before a restart
+        return None
+    code = _codes()._internal_kv_get(handle, namespace=SPACE)
+    return -1 if code is None else int(code)
 
 
 def _option(word: str) -> tuple[str, Any]:
