@@ -234,3 +234,61 @@ counters = sa.Table(
     sa.Column("name", sa.Text, primary_key=True, comment="change: grows with every change of a run or a sweep"),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+# Who may use a server of a team (store/users.py)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("password", sa.Text, nullable=False, comment="argon2id; empty: logs in with keys only"),
+    sa.Column("admin", sa.Boolean, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+)
+
+members = sa.Table(
+    "members",
+    metadata,
+    sa.Column("team", sa.Text, primary_key=True, comment="an entity that several users share"),
+    sa.Column("user", sa.ForeignKey("users.name"), primary_key=True),
+    sa.Column("role", sa.Text, nullable=False, comment="viewer, member or admin"),
+)
+
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("entity", sa.Text, primary_key=True),
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("visibility", sa.Text, nullable=False, comment="private or public; a project without a row is its team's"),
+    sa.Column("owner", sa.Text, nullable=False, comment="the user who alone, with the team's admins, sees a private one"),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True, comment="SHA-256 of the key; the key itself is kept nowhere"),
+    sa.Column("user", sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("reads_only", sa.Boolean, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("expires", sa.Float),
+    sa.Column("used", sa.Float),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True, comment="SHA-256 of the cookie"),
+    sa.Column("user", sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("seen", sa.Float, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("pk", sa.Integer, primary_key=True),
+    sa.Column("time", sa.Float, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("chain", sa.Text, nullable=False, comment="SHA-256 of the row before and this one"),
+)

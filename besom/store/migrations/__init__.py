@@ -14,7 +14,7 @@ from pathlib import Path
 from besom.core.errors import StoreError
 from besom.store.database import Database, translated
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All revisions, oldest first; the last one is what this code reads and writes. Held to versions/ by a test."""
 
 
