@@ -2,7 +2,8 @@
 
 Columns of runs: their fields, then `config.KEY`, `summary.KEY`, and `METRIC.last`, `METRIC.best`. Columns of rows: `_step`,
 `_time` and the metrics. Numbers are written in full precision (reading them back gives the same float64), NaN and Inf as
-`nan`, `inf`; a missing value is an empty cell; a list or a mapping is JSON.
+`nan`, `inf`; a missing value is an empty cell; a list or a mapping is JSON. A text that a spreadsheet would run as a formula gets
+an apostrophe in front.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ def rows_to_csv(pages: Iterable[Rows]) -> Iterator[str]:
 def _lines(head: list[str] | None, rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """CSV lines, each with its line end."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer)  # which quotes a carriage return only because its lines end with one
     for cells in ([head] if head is not None else []), rows:
         for row in cells:
             writer.writerow([_cell(value) for value in row])
-            yield buffer.getvalue()
+            yield buffer.getvalue()[:-2] + "\n"
             buffer.seek(0)
             buffer.truncate()
 
@@ -72,4 +73,5 @@ def _cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (list, tuple, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)  # str of a float is its shortest exact spelling
+    text = str(value)  # str of a float is its shortest exact spelling
+    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 import yaml
 
 from besom.core import record as rec
 from besom.core.errors import UsageError
-from besom.exchange.source import Part, Source, Warn, ended, last, meta, number, rows
+from besom.exchange.source import Part, Source, Warn, ended, last, meta, number, rows, run_id
 
 _STATES = {
     "RUNNING": rec.RUNNING,
@@ -59,15 +59,15 @@ def find(path: Path | str, warn: Warn) -> list[Source]:
     if isinstance(path, Path) and path.is_dir():
         inside = path / "mlruns" if (path / "mlruns").is_dir() else path
         if (path / "mlflow.db").is_file() and not any(path.glob("*/*/meta.yaml")):
-            return _in_database(f"sqlite:///{path / 'mlflow.db'}")
+            return _in_database(path / "mlflow.db")
         return _in_folder(inside, warn)
-    return _in_database(str(path) if isinstance(path, str) else f"sqlite:///{path}")
+    return _in_database(path)
 
 
 def _source(run: _Found, content: Callable[[], _Content]) -> Source:
     folder = Path(unquote(run.artifacts.removeprefix("file://"))).absolute()
     here = folder if folder.parts[-2:] == (run.id, "artifacts") and folder.is_dir() else None
-    return Source(run.id, run.name or run.id, run.project, lambda: _read(run, content()), here)
+    return Source(run_id(run.id), run.name or run.id, run.project, lambda: _read(run, content()), here)
 
 
 def _read(run: _Found, content: _Content) -> Iterator[Part]:
@@ -75,7 +75,7 @@ def _read(run: _Found, content: _Content) -> Iterator[Part]:
     kind = meta("mlflow")
     points = ((step, time / 1000, key, value) for time, step, key, value in sorted(content.points))
     log = _log(rec.Run(begun, starts=True, meta=kind), points)
-    yield Part(f"mlflow-{run.id}", log)
+    yield Part(f"mlflow-{run_id(run.id)}", log)
     tags = dict(content.tags)
     facts = meta(
         "mlflow",
@@ -105,9 +105,9 @@ def _log(first: rec.Run, points: Iterable[tuple[int, float, str, Any]]) -> Itera
 # A database
 
 
-def _in_database(address: str) -> list[Source]:
+def _in_database(place: Path | str) -> list[Source]:
     try:
-        engine = sa.create_engine(_read_only(address))
+        engine = sa.create_engine(read_only(place) if isinstance(place, Path) else place)
         with engine.connect() as c:
             found = c.execute(sa.text(
                 "SELECT r.run_uuid, r.name, e.name, r.status, r.start_time, r.end_time, r.user_id, r.artifact_uri FROM runs r"
@@ -116,9 +116,9 @@ def _in_database(address: str) -> list[Source]:
             )).all()  # fmt: skip
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        raise UsageError(f"{address}: this is no database of MLflow: {reason}") from error
+        raise UsageError(f"{place}: this is no database of MLflow: {reason}") from error
     if not found:
-        raise UsageError(f"{address}: there is no run of MLflow here")
+        raise UsageError(f"{place}: there is no run of MLflow here")
     runs = [
         _Found(id, name or "", of, state, begun or 0, end, user or "", artifacts or "")
         for id, name, of, state, begun, end, user, artifacts in found
@@ -126,10 +126,10 @@ def _in_database(address: str) -> list[Source]:
     return [_source(run, partial(_of_database, engine, run.id)) for run in runs]
 
 
-def _read_only(address: str) -> str:
-    """A file of SQLite is opened as it is: never made, never changed."""
-    file = address.removeprefix("sqlite:///")
-    return address if file == address else f"sqlite:///file:{Path(file).absolute()}?mode=ro&uri=true"
+def read_only(file: Path) -> str:
+    """The address of a file of SQLite that is opened as it is: never made, never changed."""
+    named = sa.URL.create("sqlite", database=f"file:{quote(str(file.absolute()))}", query={"mode": "ro", "uri": "true"})
+    return named.render_as_string()
 
 
 def _of_database(engine: sa.Engine, id: str) -> _Content:
@@ -159,7 +159,7 @@ def _in_folder(root: Path, warn: Warn) -> list[Source]:
             run, experiment = _yaml(file), _yaml(file.parent.parent / "meta.yaml")
             if run.get("lifecycle_stage") == "active" and "run_id" in run:
                 found.append(_source(_described(file, run, experiment), partial(_of_folder, file.parent)))
-        except (UsageError, KeyError, IndexError, TypeError) as error:
+        except (UsageError, KeyError, IndexError, TypeError, ValueError) as error:
             warn(
                 str(error)
                 if isinstance(error, UsageError)
@@ -172,22 +172,23 @@ def _in_folder(root: Path, warn: Warn) -> list[Source]:
 
 def _described(file: Path, run: Mapping[str, Any], experiment: Mapping[str, Any]) -> _Found:
     state, user = _NUMBERED[int(run["status"])], run.get("user_id") or ""
+    ended = run.get("end_time")
     return _Found(
-        run["run_id"],
-        run.get("run_name") or "",
+        str(run["run_id"]),
+        str(run.get("run_name") or ""),
         str(experiment["name"]),
         state,
-        run["start_time"],
-        run.get("end_time"),
-        user,
+        float(run["start_time"]),
+        None if ended is None else float(ended),
+        str(user),
         str(file.parent / "artifacts"),
     )
 
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        found = yaml.safe_load(_text(file))
+    except (OSError, RecursionError, yaml.YAMLError) as error:
         raise UsageError(f"{file}: this is no YAML: {str(error).partition(chr(10))[0]}") from error
     return found if isinstance(found, dict) else {}
 
@@ -195,14 +196,18 @@ def _yaml(file: Path) -> dict[str, Any]:
 def _of_folder(folder: Path) -> _Content:
     points = []
     for file, key in _files(folder / "metrics"):
-        for n, line in enumerate(file.read_text().splitlines(), 1):
+        for n, line in enumerate(_text(file).splitlines(), 1):
             try:
                 time, value, step = line.split(" ")[:3]
                 points.append((float(time), int(step), key, float(value)))
             except ValueError:
                 raise UsageError(f"{file}: line {n}: a point is TIME VALUE STEP, and this is {line[:80]!r}") from None
-    params, tags = ({key: file.read_text() for file, key in _files(folder / name)} for name in ("params", "tags"))
+    params, tags = ({key: _text(file) for file, key in _files(folder / name)} for name in ("params", "tags"))
     return _Content(params, tags, points)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:

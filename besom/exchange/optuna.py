@@ -13,6 +13,7 @@ from typing import Any
 
 from besom.core import record as rec
 from besom.core.errors import UsageError
+from besom.exchange.mlflow import read_only
 from besom.exchange.source import Part, Source, Warn, digest, ended, last, meta, rows
 
 METRIC = "value"
@@ -48,8 +49,7 @@ def _storage(storages: Any, path: Path | str) -> Any:
         return storages.RDBStorage(path, skip_table_creation=True)
     with path.open("rb") as file:
         if file.read(15) == b"SQLite format 3":
-            address = f"sqlite:///file:{path.absolute()}?mode=ro&uri=true"
-            return storages.RDBStorage(address, skip_table_creation=True)
+            return storages.RDBStorage(read_only(path), skip_table_creation=True)
     return storages.JournalStorage(storages.journal.JournalFileBackend(str(path)))
 
 

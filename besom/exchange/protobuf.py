@@ -47,38 +47,43 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
+            return value & (1 << 64) - 1, at
         shift += 7
+
+
+# Fields of a message. All raise ValueError for a value of another kind than asked for.
+
+
+def content(fields: dict[int, list[Any]], number: int) -> bytes:
+    """A field of bytes; b"" when it is not there."""
+    return _bytes(fields[number][-1]) if number in fields else b""
 
 
 def part(fields: dict[int, list[Any]], number: int) -> dict[int, list[Any]]:
     """The message in a field; {} when it is not there."""
-    return message(fields[number][-1]) if number in fields else {}
+    return message(content(fields, number))
 
 
 def parts(fields: dict[int, list[Any]], number: int) -> list[dict[int, list[Any]]]:
     """The messages in a repeated field."""
-    return [message(data) for data in fields.get(number, ())]
+    return [message(_bytes(data)) for data in fields.get(number, ())]
 
 
 def text(fields: dict[int, list[Any]], number: int) -> str:
     """A string field; "" when it is not there."""
-    found = fields.get(number)
-    return found[-1].decode("utf-8", "replace") if found else ""
+    return content(fields, number).decode("utf-8", "replace")
 
 
 def texts(fields: dict[int, list[Any]], number: int) -> list[str]:
     """The strings in a repeated field."""
-    return [data.decode("utf-8", "replace") for data in fields.get(number, ())]
+    return [_bytes(data).decode("utf-8", "replace") for data in fields.get(number, ())]
 
 
 def integer(fields: dict[int, list[Any]], number: int, default: int = 0) -> int:
     """An int32, int64, bool or enum field."""
-    return signed(fields[number][-1]) if number in fields else default
-
-
-def signed(value: int) -> int:
-    """A varint as the int64 that it stands for."""
+    value = fields[number][-1] if number in fields else default
+    if not isinstance(value, int):
+        raise ValueError("there are bytes where a number belongs")
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
@@ -86,6 +91,14 @@ def real(fields: dict[int, list[Any]], number: int, default: float = 0.0) -> flo
     """A float or double field."""
     if number not in fields:
         return default
-    data = fields[number][-1]
+    data = content(fields, number)
+    if len(data) not in (4, 8):
+        raise ValueError(f"a number of {len(data)} bytes is none")
     value: float = struct.unpack("<d" if len(data) == 8 else "<f", data)[0]
+    return value
+
+
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise ValueError("there is a number where bytes belong")
     return value

@@ -21,6 +21,7 @@ from besom.core import record as rec
 from besom.core.batch import Batch, after
 from besom.core.codec import encode
 from besom.core.errors import GapError
+from besom.core.names import clean
 from besom.core.record import Record
 
 BATCH = 2000
@@ -110,6 +111,13 @@ def _batches(records: Iterable[Record]) -> Iterator[Batch]:
 def digest(*parts: Any) -> str:
     """16 letters that stand for `parts`; the same in every process."""
     return hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else str(p).encode() for p in parts)).hexdigest()[:16]
+
+
+def run_id(text: str) -> str:
+    """The id of a run that its source calls `text`: the same where it may stand in a path, else with a mark, so that two such
+    runs never become one."""
+    made = clean(text)
+    return made if made == text else f"{made[:100]}-{digest(text)[:8]}".lstrip("-")
 
 
 def last(kind: str, *records: Record) -> Part:

@@ -7,6 +7,7 @@ a protobuf message. Needs no other library. Does not know what a project is here
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from functools import cache, partial
@@ -16,7 +17,7 @@ from typing import Any
 from besom.core import record as rec
 from besom.core.errors import UsageError
 from besom.core.names import clean
-from besom.exchange.protobuf import integer, message, part, parts, real, text
+from besom.exchange.protobuf import content, integer, message, part, parts, real, text
 from besom.exchange.source import Part, Source, Warn, digest, ended, last, meta, rows
 
 CHECKED = 64 << 10
@@ -69,7 +70,7 @@ def _read(name: str, marks: dict[Path, str], warn: Warn) -> Iterator[Part]:
 def events(path: Path, warn: Warn) -> Iterator[bytes]:
     """The events of a file, as protobuf. Raises UsageError for a file of another kind."""
     with path.open("rb") as file:
-        at = 0
+        at, end = 0, os.fstat(file.fileno()).st_size
         while len(head := file.read(12)) == 12:
             (size,) = struct.unpack_from("<Q", head)
             if struct.unpack_from("<I", head, 8)[0] != _masked(head[:8]):
@@ -77,9 +78,9 @@ def events(path: Path, warn: Warn) -> Iterator[bytes]:
                     raise UsageError(f"{path}: byte 0: this is no event file of TensorBoard")
                 warn(f"{path}: byte {at}: the file is damaged, and what lies behind is not read")
                 return
-            data = file.read(size + 4)
-            if len(data) < size + 4:
+            if at + size + 16 > end:
                 return  # cut off: the writer was killed, or still writes
+            data = file.read(size + 4)
             if size > CHECKED or struct.unpack_from("<I", data, size)[0] == _masked(data[:size]):
                 yield data[:size]
             else:
@@ -117,7 +118,7 @@ class _Run:
                     found = self._value(tag, value)
                     if found is not None:
                         yield step, time, tag, found
-            except (ValueError, struct.error) as error:
+            except ValueError as error:
                 warn(f"{path}: an event of another kind than expected is passed over: {error}")
 
     def _value(self, tag: str, value: Fields) -> float | None:
@@ -152,16 +153,16 @@ def _plain(value: Fields) -> Any:
 
 def _scalar(tensor: Fields) -> float | None:
     """The number in a tensor without dimensions."""
-    packed = _PACKED.get(integer(tensor, 1))
-    if packed is None or any(integer(size, 1) > 1 for size in parts(part(tensor, 2), 2)):
+    kind = _PACKED.get(integer(tensor, 1))
+    if kind is None or any(integer(size, 1) > 1 for size in parts(part(tensor, 2), 2)):
         return None
-    form, field = packed
-    content = tensor[4][-1] if 4 in tensor else b""
-    if not content and form in "fd" and field in tensor:
-        content = tensor[field][-1]
-    if len(content) != struct.calcsize(form):
+    form, field = kind
+    packed = content(tensor, 4)
+    if not packed and form in "fd":
+        packed = content(tensor, field)
+    if len(packed) != struct.calcsize(form):
         return None
-    number: float = struct.unpack(f"<{form}", content)[0]
+    number: float = struct.unpack(f"<{form}", packed)[0]
     return number
 
 

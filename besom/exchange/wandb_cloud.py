@@ -13,8 +13,8 @@ from typing import Any
 
 from besom.core import record as rec
 from besom.core.errors import UsageError
-from besom.core.names import clean, flatten
-from besom.exchange.source import Part, Source, Warn, ended, last, meta
+from besom.core.names import flatten
+from besom.exchange.source import Part, Source, Warn, ended, last, meta, run_id
 
 _STATES = {"finished": rec.FINISHED, "failed": rec.FAILED, "killed": rec.KILLED, "preempted": rec.PREEMPTED,
            "crashed": rec.CRASHED, "running": rec.RUNNING, "pending": rec.RUNNING, "preempting": rec.RUNNING}  # fmt: skip
@@ -37,7 +37,7 @@ def find(path: str, warn: Warn) -> list[Source]:
         api = wandb.Api()
         one = path.strip("/").count("/") == 2
         found = [api.run(path)] if one else list(api.runs(path, order="+created_at"))
-        sources = [Source(clean(run.id), run.name or run.id, run.project, partial(_read, run)) for run in found]
+        sources = [Source(run_id(run.id), run.name or run.id, run.project, partial(_read, run)) for run in found]
     except (wandb.Error, ValueError, OSError) as error:
         raise UsageError(f"{path}: W&B does not give these runs: {error}") from error
     if not sources:

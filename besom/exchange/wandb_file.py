@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 
 from besom.core import record as rec
 from besom.core.errors import UsageError
-from besom.core.names import clean, flatten
+from besom.core.names import flatten
 from besom.core.record import Record
-from besom.exchange.protobuf import integer, message, part, parts, real, signed, text, texts
-from besom.exchange.source import Part, Source, Warn, digest, ended, last, meta
+from besom.exchange.protobuf import integer, message, part, parts, real, text, texts
+from besom.exchange.source import Part, Source, Warn, digest, ended, last, meta, run_id
 
 HEAD = b":W&B\xe1\xbe\x00"
 BLOCK = 32 << 10
@@ -49,13 +49,15 @@ def find(path: Path, warn: Warn) -> list[Source]:
 
 def _source(path: Path, warn: Warn) -> Source:
     for data in transactions(path, lambda text: None):
-        fields = message(data)
-        if 17 in fields:
-            run = part(fields, 17)
-            id, name = text(run, 1), text(run, 8)
+        try:
+            run = part(message(data), 17)
+            id, name, project = text(run, 1), text(run, 8), text(run, 3)
+        except ValueError:  # `read` tells it
+            continue
+        if id:
             folder = path.parent / "files"
             read = partial(_read, path, digest(data), warn)
-            return Source(clean(id), name or id, text(run, 3), read, folder if folder.is_dir() else None)
+            return Source(run_id(id), name or id, project, read, folder if folder.is_dir() else None)
     raise UsageError(f"{path}: the file holds no run; it ends before the client wrote its first records")
 
 
@@ -74,7 +76,8 @@ def transactions(path: Path, warn: Warn) -> Iterator[bytes]:
 
 
 def _records(file: BinaryIO, path: Path, warn: Warn) -> Iterator[bytes]:
-    held, base = b"", 0
+    held: bytearray | None = None
+    base = 0
     block = HEAD + file.read(BLOCK - len(HEAD))
     at = len(HEAD)
     while True:
@@ -87,12 +90,15 @@ def _records(file: BinaryIO, path: Path, warn: Warn) -> Iterator[bytes]:
                 break  # the rest of the block is empty
             if zlib.crc32(body, zlib.crc32(bytes([kind]))) != check:
                 warn(f"{path}: byte {base + at}: a damaged record is passed over, with the rest of its block")
-                held = b""
+                held = None
                 break
-            held = body if kind in (_WHOLE, _FIRST) else held + body if held else b""
-            if kind in (_WHOLE, _LAST) and held:
-                yield held
-                held = b""
+            if kind in (_WHOLE, _FIRST):
+                held = bytearray(body)  # which is empty where a block had room for the chunk's head alone
+            elif held is not None:
+                held += body
+            if kind in (_WHOLE, _LAST) and held is not None:
+                yield bytes(held)
+                held = None
             at += _CHUNK.size + size
         base += len(block)
         if len(block) < BLOCK or not (block := file.read(BLOCK)):
@@ -124,7 +130,7 @@ class _Run:
                 for number, work in self._kinds.items():
                     if number in fields:
                         yield from work(part(fields, number))
-            except ValueError as error:
+            except (ValueError, OverflowError, RecursionError) as error:
                 warn(f"{path}: a record of another kind than expected is passed over: {error}")
 
     def rest(self) -> list[Record]:
@@ -178,11 +184,12 @@ class _Run:
                     inner = inner[key]
                 inner[path[-1]] = json.loads(text(item, 16))
         for item in parts(f, 2):
-            path, inner = _path(item), held
+            path = _path(item)
+            place: Any = held
             for key in path[:-1]:
-                inner = inner.get(key, {})
-            if isinstance(inner, dict):
-                inner.pop(path[-1], None)
+                place = place.get(key) if isinstance(place, dict) else None
+            if isinstance(place, dict):
+                place.pop(path[-1], None)
 
     def _stats(self, f: Fields) -> Iterator[Record]:
         data = {key: float(value) for key, value in _items(f, 3) if isinstance(value, (int, float))}
@@ -246,7 +253,8 @@ def _items(f: Fields, number: int) -> Iterator[tuple[str, Any]]:
         elif 4 in item:
             yield key, bool(integer(item, 4))
         elif 5 in item:  # zigzag
-            yield key, signed((item[5][-1] >> 1) ^ -(item[5][-1] & 1) & (1 << 64) - 1)
+            packed = integer(item, 5) & (1 << 64) - 1
+            yield key, packed >> 1 ^ -(packed & 1)
         elif 6 in item:
             yield key, real(item, 6)
         elif 7 in item:

@@ -53,6 +53,14 @@ def test_rows_come_back_as_they_were() -> None:
     assert [(row["note"], row["ok"]) for row in rows] == [("a,b", "true"), ("", ""), ("", "")]
 
 
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_is_no_formula_to_a_spreadsheet(text: str) -> None:
+    (run,) = csv.reader(line for line in list(runs_to_csv([view("a", notes=text, config={"x": -1})]))[1:])
+    assert f"'{text}" in run and "-1" in run
+    head, cells = csv.reader(rows_to_csv([Rows({text: [text]})]))
+    assert head == cells == [f"'{text}"]
+
+
 def test_pages_that_do_not_fit_together_are_refused() -> None:
     pages = [Rows({"_step": [0], "a": [1]}), Rows({"_step": [1], "b": [1]})]
     with pytest.raises(UsageError, match="'b' is new"):

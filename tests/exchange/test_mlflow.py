@@ -67,3 +67,33 @@ def test_runs_come_over(besom, runs, client, kept, folder: Path, place: str) -> 
     before = kept("my-digits")
     assert "0 with something new" in besom("import", "mlflow", place).stdout
     assert kept("my-digits") == before
+
+
+def test_a_run_that_is_described_badly_keeps_no_other_back(besom, runs, tmp_path: Path) -> None:
+    good = "lifecycle_stage: active\nrun_id: {}\nrun_name: {}\nstatus: 3\nstart_time: 1\nend_time: 2\n"
+    described = {
+        "state": good.replace("3", "FINISHED").encode(),
+        "time": good.replace("start_time: 1", "start_time: then").encode(),
+        "deep": b"[" * 3000,
+        "none": b"\x80",
+        "away": good.format("../../x", "away").encode(),
+        "latin": good.format("latin", "caf\xe9").encode("latin-1"),
+    }
+    for name, text in described.items():
+        (tmp_path / "0" / name).mkdir(parents=True)
+        (tmp_path / "0" / name / "meta.yaml").write_bytes(text)
+    (tmp_path / "0" / "meta.yaml").write_text("name: dkt")
+    (tmp_path / "0" / "away" / "params").mkdir()
+    (tmp_path / "0" / "away" / "params" / "lr").write_bytes(b"\xff")
+    said = besom("import", "mlflow", tmp_path, code=1)
+    assert all(
+        name in said.stderr.replace("\n", "") for name in ("state/meta.yaml", "time/meta.yaml", "deep/meta.yaml")
+    )
+    assert set(runs("dkt")) == {"away", "caf\N{REPLACEMENT CHARACTER}"}
+
+
+def test_a_database_is_opened_as_it_is_whatever_it_is_called(besom, folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "50%20 #1?.db"
+    place.write_bytes((folder / "ml.db").read_bytes())
+    assert "3 runs" in besom("import", "mlflow", place).stdout
+    assert [path.name for path in tmp_path.glob("50*")] == [place.name]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 import pytest
 
-from besom.exchange.tensorboard import events
+from besom.exchange.tensorboard import _masked, events
 from besom.settings import load
 
 
@@ -90,3 +91,11 @@ def test_a_damaged_file_gives_no_wrong_value(logs: Path, tmp_path: Path) -> None
         hurt.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << dice.randrange(8)]) + whole[at + 1 :])
         warnings: list[str] = []
         assert set(events(hurt, warnings.append)) < set(all_of_it) and "byte" in warnings[0]
+
+
+@pytest.mark.parametrize("size", [1 << 40, (1 << 64) - 1])
+def test_a_length_beyond_the_file_is_not_believed(logs: Path, tmp_path: Path, size: int) -> None:
+    (file,) = (logs / "a").iterdir()
+    length, hurt = struct.pack("<Q", size), tmp_path / "hurt"
+    hurt.write_bytes(file.read_bytes() + length + struct.pack("<I", _masked(length)) + b"x" * 100)
+    assert list(events(hurt, pytest.fail)) == list(events(file, pytest.fail))

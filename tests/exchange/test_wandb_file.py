@@ -13,7 +13,7 @@ import pytest
 
 from besom import Api as api
 from besom.core.record import History
-from besom.exchange.wandb_file import HEAD, find, transactions
+from besom.exchange.wandb_file import BLOCK, HEAD, find, transactions
 from besom.settings import load
 
 from .conftest import python
@@ -139,6 +139,61 @@ def test_a_damaged_file_gives_no_wrong_value(file: Path, tmp_path: Path) -> None
         assert all("byte" in text and "damaged" in text for text in warnings)
 
 
+def chunk(kind: int, body: bytes) -> bytes:
+    return struct.pack("<IHB", zlib.crc32(bytes([kind]) + body), len(body), kind) + body
+
+
+def written(folder: Path, *bodies: bytes, id: str = "new") -> Path:
+    """A file with these records."""
+    file = folder / f"run-{id}.wandb"
+    file.write_bytes(HEAD + b"".join(chunk(1, body) for body in bodies))
+    return file
+
+
+def test_a_record_whose_head_ends_a_block_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "run.wandb"
+    filler = b"a" * (BLOCK - len(HEAD) - 7 - 7)
+    file.write_bytes(HEAD + chunk(1, filler) + chunk(2, b"") + chunk(4, b"row") + chunk(1, b"next"))
+    assert list(transactions(file, pytest.fail)) == [filler, b"row", b"next"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"\x0b",  # a group, which nobody writes
+        b"\x10\x05",  # history as a number
+        b"\x12\x02\x0a",  # cut off inside
+        b"\x12\x04\x0a\x02\x08\x05",  # a key that is a number
+        b"\x12\x0b\x0a\x09\x0a\x03big\x82\x01\x01[",  # no JSON
+        b"\x2a\x09\x12\x07\x12\x02lr\x12\x01x",  # a key below a number is taken away
+        b"\x3a\x02\x10\x05",  # a time that is no message
+    ],
+)
+def test_a_record_of_another_kind_is_passed_over(tmp_path: Path, odd: bytes) -> None:
+    from wandb.proto import wandb_internal_pb2 as pb
+
+    run = pb.Record(run=pb.RunRecord(run_id="new", project="dkt"))
+    run.run.config.update.add(key="lr", value_json="1")
+    row = pb.Record(history=pb.HistoryRecord(step=pb.HistoryStep(num=3)))
+    row.history.item.add(key="loss", value_json="0.5")
+    warnings: list[str] = []
+    (source,) = find(written(tmp_path, odd, run.SerializeToString(), odd, row.SerializeToString()), warnings.append)
+    records = [record for part in source.read() for record in part.records]
+    assert [record.data for record in records if isinstance(record, History)] == [{"loss": 0.5}]
+    assert all("another kind" in text for text in warnings)
+
+
+def test_ids_that_may_not_stand_in_a_path_stay_apart(besom, runs, tmp_path: Path) -> None:
+    from wandb.proto import wandb_internal_pb2 as pb
+
+    for n, id in enumerate(("../../x", "my run", "my-run", "\u65e5\u672c")):
+        body = pb.Record(run=pb.RunRecord(run_id=id, display_name=id, project="dkt")).SerializeToString()
+        written(tmp_path, body, id=str(n))
+    besom("import", "wandb", tmp_path)
+    found = runs("dkt")
+    assert len({run.id for run in found.values()}) == 4 and found["my-run"].id == "my-run"
+
+
 def test_values_by_type_as_newer_clients_write_them(tmp_path: Path) -> None:
     from wandb.proto import wandb_internal_pb2 as pb
 
@@ -153,11 +208,7 @@ def test_values_by_type_as_newer_clients_write_them(tmp_path: Path) -> None:
     }
     for key, value in typed.items():
         row.history.item.add(nested_key=[key], **value)
-    bodies = [record.SerializeToString() for record in (run, row)]
-    chunks = [struct.pack("<IHB", zlib.crc32(b"\x01" + body), len(body), 1) + body for body in bodies]
-    file = tmp_path / "run-new.wandb"
-    file.write_bytes(HEAD + b"".join(chunks))
-    (source,) = find(file, pytest.fail)
+    (source,) = find(written(tmp_path, run.SerializeToString(), row.SerializeToString()), pytest.fail)
     records = [record for part in source.read() for record in part.records]
     (history,) = [record for record in records if isinstance(record, History)]
     assert (history.step, history.data) == (3, {"b": True, "i": -5, "f": 0.1, "t": "hi", "j": [1]})
