@@ -8,6 +8,7 @@ Does not know what a server does with a call, nor (in-process) what the applicat
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import os
 import queue
@@ -133,11 +134,16 @@ class Client:
         return self._get(contents.ArtifactView, "artifacts", entity, project, id)
 
     def content(self, digest: str) -> Iterator[bytes]:
-        """The content with this SHA-256, in pieces. Raises NotFound."""
-        with self._http.stream("GET", f"/api/blobs/{digest}") as answer:
-            if answer.status_code != 200:
-                raise _problem(answer.status_code, answer.read(), answer.headers)
-            yield from answer.iter_bytes()
+        """The content with this SHA-256, in pieces. Raises NotFound, and Unavailable when it breaks off."""
+        with contextlib.suppress(UsageError):  # the answer that has a body says what is wrong
+            self._send("HEAD", ("blobs", digest))  # waits for a server that is out of reach for now
+        try:
+            with self._http.stream("GET", f"/api/blobs/{digest}") as answer:
+                if answer.status_code != 200:
+                    raise _problem(answer.status_code, answer.read(), answer.headers)
+                yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._lost(error) from error
 
     def keys(self, entity: str, project: str, *, filter: str = "") -> wire.Keys:
         """What the runs of a project can be filtered, sorted and grouped by."""
@@ -297,6 +303,9 @@ class Client:
     def _call(self, answer: type[T], method: str, path: tuple[str, ...], body: Any, *, again: bool = True) -> T:
         return self._decode(answer, self._send(method, path, body=exact.encode(body), again=again))
 
+    def _lost(self, error: httpx.TransportError) -> Unavailable:
+        return Unavailable(f"{self.address} is out of reach: {error or type(error).__name__}")
+
     def _decode(self, answer: type[T], body: bytes) -> T:
         try:
             return exact.decode(body, answer)
@@ -326,7 +335,7 @@ class Client:
                 answer = self._http.request(method, url, params=params, content=sent, headers=headers)
             except httpx.TransportError as error:
                 known = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-                problem: BesomError = Unavailable(f"{self.address} is out of reach: {error or type(error).__name__}")
+                problem: BesomError = self._lost(error)
                 if not (again or known):
                     raise problem from error
             else:

@@ -303,6 +303,7 @@ class Shipper(Journals):
         self._blobs = blobs
         self._renewed = 0.0
         self._living: list[Header] = []
+        self._late: set[str] = set()
 
     def work(self) -> bool:
         self._living = self.look()
@@ -322,7 +323,7 @@ class Shipper(Journals):
         return bool(self.living())
 
     def carry(self, journals: Mapping[Path, Header]) -> None:
-        for path, head in journals.items():
+        for path, head in sorted(journals.items(), key=lambda item: item[0].name in self._late):
             try:
                 known = self.positions.get(path.name)
                 if known is None:
@@ -340,14 +341,17 @@ class Shipper(Journals):
                 self.refuse(path, error)
             except FileNotFoundError:  # somebody tidied up
                 continue
+            except (Unavailable, StoreError):
+                self._late.add(path.name)  # it may be this one alone that the server stumbles over: the others first
+                raise
 
     def send(self, head: Header, stream: str, batch: Batch) -> int:
-        """Contents first: what the server says a run has can be had."""
+        """Contents first: what the server says a run has can be had. One that is gone or damaged holds up nothing."""
         for digest in digests(batch.records):
-            if self._blobs.has(digest):
+            try:
                 self._client.keep(digest, partial(self._pieces, digest))
-            else:
-                log.warning("a file of run %s was here and is gone: %s", head.run, digest)
+            except (UsageError, OSError) as error:
+                log.warning("a file of run %s is not sent: %s", head.run, error)
         return self._client.append(*run_of(head), stream, batch)
 
     def _pieces(self, digest: str) -> Iterator[bytes]:

@@ -17,9 +17,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
 
 from besom import local
-from besom.client import Client, connect
+from besom.client import AppTransport, Client, connect
 from besom.core import codec, wire
 from besom.core.batch import Batch
 from besom.core.errors import ConfigError, FilterError, NotFound, StoreError, Unavailable, UsageError
@@ -506,6 +507,43 @@ def test_a_journal_that_breaks_on_its_way_holds_up_no_other(settings: Settings, 
         shipper.work()
         assert client.run("ada", "digits", "good").id == "good"
     assert bad.path.exists() and not good.path.exists()
+
+
+def test_a_run_that_the_server_stumbles_over_holds_up_no_other(settings: Settings) -> None:
+    there = settings.replace(server="http://localhost")
+    there.journals.mkdir(parents=True)
+    for run in ("bad", "good"):
+        begin(there.journals, run).close()
+    application = local.application(settings)
+
+    async def stumbling(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/api/append/ada/digits/bad/"):
+            await Response(status_code=500)(scope, receive, send)
+        else:
+            await application(scope, receive, send)
+
+    with Client("http://localhost", transport=AppTransport(stumbling, application.close), patience=0) as client:
+        shipper = local.Shipper(there.journals, client, Blobs(there.blobs))
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                shipper.work()
+        assert client.run("ada", "digits", "good").id == "good"
+
+
+def test_a_damaged_file_holds_up_nothing(settings: Settings, serving: Serving) -> None:
+    there = settings.replace(server=serving.address)
+    blobs = Blobs(there.blobs)
+    whole, hurt = blobs.put([b"whole"]), blobs.put([b"weights"])
+    blobs.path(hurt.digest).write_bytes(b"")  # what a power failure leaves
+    journal = begin(there.journals)
+    log(journal, File("hurt", *hurt, time.time()), File("whole", *whole, time.time()), Exit(time.time(), 0, "finished"))
+    journal.close()
+    local.deliver(there)
+    with connect(there) as client:
+        assert client.run("ada", "digits", "r1").state == "finished"
+        assert b"".join(client.content(whole.digest)) == b"whole"
+        with pytest.raises(NotFound):
+            list(client.content(hurt.digest))
 
 
 def test_files_and_artifacts_reach_the_server_before_the_words_about_them(settings: Settings, serving: Serving) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from besom.core.errors import NotFound
+from besom.core.names import new_id
 
 _PIECE = 1 << 20
 
@@ -101,7 +102,7 @@ def keep_file(path: Path, blobs: Path) -> tuple[str, int]:
     import shutil
 
     blobs.mkdir(parents=True, exist_ok=True)
-    fresh = blobs / f"incoming-{os.getpid()}-{path.name[-40:]}"
+    fresh = blobs / f"incoming-{new_id()}"
     try:
         shutil.copyfile(path, fresh)  # copied first, so that the digest is that of what is kept
         summed = hashlib.sha256()
@@ -123,4 +124,4 @@ def _place(blobs: Path, digest: str) -> Path:
 
 
 def _fresh(target: Path) -> Path:
-    return target.with_name(f"{target.name}.{os.getpid()}")
+    return target.with_name(f"{target.name}.{new_id()}")  # threads, processes and nodes keep the same content at once

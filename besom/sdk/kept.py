@@ -5,14 +5,16 @@ Reads through the client; a training loop that only names an artifact waits for 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from besom.client import Client, connect
 from besom.core.contents import ArtifactView
-from besom.core.errors import UsageError
+from besom.core.errors import StoreError, UsageError
+from besom.core.names import new_id
 from besom.sdk.artifact import Artifact
 from besom.settings import Settings
 
@@ -69,20 +71,25 @@ class Kept(Artifact):
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Where a file called `name` lies below `folder`. Raises UsageError for a name that leads out of it."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
+    """Where a file called `name` lies below `folder`. Raises UsageError for a name that leads out of it, links followed."""
+    path = folder / name
+    if "\0" in name or folder.resolve() not in path.resolve().parents:
         raise UsageError(f"{name!r} would lie outside of {folder}, and is not fetched")
-    return folder / path
+    return path
 
 
 def fetch(client: Client, digest: str, target: Path) -> None:
-    """Write the content with this digest to a file, whole or not at all. Raises NotFound."""
+    """Write the content with this digest to a file, whole or not at all. Raises NotFound, StoreError for another content."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.part")
+    fresh = target.with_name(f".{new_id()}.part")  # of our own: all ranks of a training fetch into the same folder
+    summed = hashlib.sha256()
     try:
         with fresh.open("wb") as file:
-            file.writelines(client.content(digest))
+            for piece in client.content(digest):
+                summed.update(piece)
+                file.write(piece)
+        if summed.hexdigest() != digest:
+            raise StoreError(f"what came for {target} is not what was asked for; its digest is {summed.hexdigest()}")
         fresh.replace(target)
     finally:
         fresh.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from besom.core.errors import NotFound, StoreError, UsageError
+from besom.core.errors import NotFound, UsageError
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 PIECE = 1 << 20
@@ -34,7 +34,7 @@ class Blobs:
         self.folder = folder
 
     def put(self, pieces: Iterable[bytes], *, expect: str | None = None) -> Blob:
-        """Keep the content that `pieces` make up. With `expect`, raises StoreError, and keeps nothing, for another digest."""
+        """Keep the content that `pieces` make up. With `expect`, raises UsageError, and keeps nothing, for another digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix="new-", dir=self.folder)
         aside = Path(name)
@@ -48,7 +48,7 @@ class Blobs:
                 os.fsync(file.fileno())
             blob = Blob(digest.hexdigest(), size)
             if expect not in (None, blob.digest):
-                raise StoreError(f"the content has the digest {blob.digest}, and {expect} was promised; send it again")
+                raise UsageError(f"the content has the digest {blob.digest}, and {expect} was promised")
             path = self.path(blob.digest)
             path.parent.mkdir(exist_ok=True)
             aside.replace(path)

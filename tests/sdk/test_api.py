@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pandas
 import pytest
 
 import besom
-from besom.core.errors import NotFound, UsageError
+from besom.core.errors import NotFound, StoreError, UsageError
 from besom.core.mongo import filter_text, order_text
+from besom.sdk.kept import inside
+from besom.settings import load
 
 
 @pytest.fixture
@@ -247,6 +250,32 @@ def test_a_sweep_and_its_best_run(store: Any) -> None:
     assert sweep.load().path == [sweep.entity, "dkt", id] and api.sweep(f"dkt/{id}").config["method"] == "grid"
     with pytest.raises(NotFound):
         api.sweep("dkt/none")
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "link/x", "", ".", "a/..", "x\0y"])
+def test_a_file_of_a_stranger_stays_below_the_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "link").symlink_to(tmp_path)
+    with pytest.raises(UsageError, match="would lie outside"):
+        inside(tmp_path / "out", name)
+    assert inside(tmp_path / "out", "a/x..y") == tmp_path / "out" / "a" / "x..y"
+
+
+def test_all_ranks_fetch_into_one_folder(tmp_path: Path) -> None:
+    content = b"weights" * 100_000
+    (tmp_path / "m.pt").write_bytes(content)
+    with besom.init(project="dkt") as run:
+        run.log_artifact(tmp_path / "m.pt", name="model")
+    api = besom.Api(overrides={"project": "dkt"})
+    with ThreadPoolExecutor(8) as ranks:
+        folders = list(ranks.map(lambda _: api.artifact("model").download(tmp_path / "out"), range(24)))
+    assert len(set(folders)) == 1 and [path.name for path in (tmp_path / "out").iterdir()] == ["m.pt"]
+    assert (tmp_path / "out" / "m.pt").read_bytes() == content
+    (blob,) = {path for path in load().blobs.rglob("*") if path.is_file()}
+    blob.write_bytes(b"other")
+    with pytest.raises(StoreError, match="is not what was asked for"):
+        api.artifact("model").download(tmp_path / "out")
+    assert (tmp_path / "out" / "m.pt").read_bytes() == content
 
 
 def test_files_and_artifacts_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,19 @@ def test_files_are_kept_as_they_are_now(store: Any, tmp_path: Path) -> None:
         ("out/a.txt", b"first"), ("a.txt", b"second"), ("b.bin", b"b")
     ]  # fmt: skip
     assert not list((store.folder / "blobs").glob("incoming*"))
+
+
+def test_many_threads_keep_the_same_content(store: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a" * 3_000_000)
+    picture = besom.Html("<b>same</b>")
+    with besom.init() as run, ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: (run.save(tmp_path / "a.txt"), run.log({"p": picture})), range(40)))
+    assert run.dropped == {} and {type(data["p._type"]) for _, data in store.rows()} == {str}
+    assert {(len(blob(store, file.digest)), file.size) for file in store.of(rec.File)} == {
+        (3_000_000, 3_000_000),
+        (11, 11),
+    }
+    assert len([path for path in (store.folder / "blobs").rglob("*") if path.is_file()]) == 2
 
 
 def test_artifacts(store: Any, tmp_path: Path) -> None:

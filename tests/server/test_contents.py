@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from besom.client import AppTransport, Client
 from besom.core import record as rec
 from besom.core.batch import Batch
-from besom.core.errors import NotFound, StoreError, Unavailable, UsageError
+from besom.core.errors import NotFound, Unavailable, UsageError
 from besom.core.names import RunPath
 from besom.hub.hub import Hub
 from besom.server.app import Application
@@ -55,13 +56,26 @@ def test_a_content_is_sent_once_and_comes_back_whole(house: SimpleNamespace) -> 
 
 
 def test_what_is_wrong_is_refused_and_nothing_is_kept(house: SimpleNamespace) -> None:
-    with pytest.raises((StoreError, Unavailable, UsageError), match="digest"):
+    with pytest.raises(UsageError, match="was promised"):
         house.client.keep(digest(b"promised"), lambda: [b"sent"])
     with pytest.raises(UsageError, match="a digest is 64"):
         house.client.keep("..%2Fbesom.db", lambda: [b"x"])
     with pytest.raises(NotFound, match="no content"):
         list(house.client.content(digest(b"never seen")))
     assert not [path for path in house.blobs.folder.rglob("*") if path.is_file()]
+
+
+def test_a_content_that_breaks_off_says_so() -> None:
+    def serve(request: httpx.Request) -> httpx.Response:
+        def broken() -> Iterator[bytes]:
+            yield b"half"
+            raise httpx.RemoteProtocolError("peer closed connection")
+
+        return httpx.Response(200, content=b"" if request.method == "HEAD" else broken())
+
+    with Client("http://localhost", transport=httpx.MockTransport(serve)) as client:
+        with pytest.raises(Unavailable, match="out of reach: peer closed"):
+            list(client.content("0" * 64))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from besom.core.errors import NotFound, StoreError, UsageError
+from besom.core.errors import NotFound, UsageError
 from besom.store.blobs import Blobs
 
 
@@ -42,7 +42,7 @@ def test_a_content_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_content_that_is_not_what_was_promised_is_refused(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path / "blobs")
-    with pytest.raises(StoreError, match="send it again"):
+    with pytest.raises(UsageError, match="was promised"):
         blobs.put([b"other"], expect="0" * 64)
     assert list(blobs.folder.iterdir()) == []
 
