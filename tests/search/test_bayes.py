@@ -258,3 +258,14 @@ def test_the_centre_comes_first_then_points_that_spread():
 def test_bayes_without_a_metric_says_what_is_missing():
     with pytest.raises(SpaceError, match="metric"):
         suggest({"method": "bayes", "parameters": SPACE}, [])
+
+
+def test_a_turned_bowl_is_solved_once_there_are_values_enough_for_its_coefficients():
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4)))[0]
+
+    def turned(p):
+        z = turn @ (np.array([p[k] for k in "abcd"]) - np.array([0.3, 0.6, 0.45, 0.7]))
+        return float((np.array([1.0, 10.0, 100.0, 1000.0]) * z * z).sum())
+
+    trials = play({k: {"min": 0.0, "max": 1.0} for k in "abcd"}, turned, 45)
+    assert min(t.metrics["v"][0] for t in trials) < 0.02, "random search reaches about 15"
