@@ -260,7 +260,7 @@ def test_bayes_without_a_metric_says_what_is_missing():
         suggest({"method": "bayes", "parameters": SPACE}, [])
 
 
-def test_a_turned_bowl_is_solved_once_there_are_values_enough_for_its_coefficients():
+def test_a_turned_bowl_is_solved():
     turn = np.linalg.qr(np.random.default_rng(1).standard_normal((4, 4)))[0]
 
     def turned(p):

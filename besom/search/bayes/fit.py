@@ -86,6 +86,9 @@ def fit(
         start, rounds = (known[scale.name], 12) if scale.name in known else (prior.start, full)
         if everyone or scale.name == due:
             found[scale.name] = likelihood.minimise(start, values[scale.name], rounds)
+            if scale.name == "plain":  # a bowl is found from a start that is one
+                bowl = likelihood.minimise(np.append(prior.start[:-1], -1.0), values["plain"], rounds)
+                found["plain"] = min(found["plain"], bowl, key=lambda f: f[0])
         else:
             found[scale.name] = likelihood(start, values[scale.name], slopes=False)[0], start
     share = len(pick) / len(rows)

@@ -3,7 +3,7 @@
 Kernel a k(r^2) + q (1 + g)^2 + (s + 1e-8) I: a Matern-5/2 k of r^2 = sum of distance_j / l_j^2 (see `layout`), a
 quadratic surface of the numbers x_j in [-1, 1], g = sum of x_j x'_j / l_j^2, and noise. The second is Bayesian
 regression on all linear, square and product terms: a bowl is known from few values however it is turned, and what is
-no bowl is left to the first. Its prior is small while values are fewer than its coefficients. A constant mean c ~
+no bowl is left to the first. Its prior is small, so that evidence lets it in. A constant mean c ~
 N(0, 1) by generalised least squares. theta = (log l_1..d, log a, log s, log q). Rasmussen and Williams (2006,
 sections 2.7 and 5.4) for the mathematics; Hvarfner et al. (2024) for a lengthscale prior that grows with the root of
 the dimension. Values are standardised by the caller. It knows no acquisition and no space.
@@ -41,10 +41,9 @@ class Prior:
     start: Floats
 
     @classmethod
-    def of(cls, d: int, bowl: bool = False) -> Prior:
-        """For d columns. `bowl`: whether there are values enough for the coefficients of a quadratic surface."""
+    def of(cls, d: int) -> Prior:
         length = min(math.log(0.55) + 0.5 * math.log(max(d, 1)), math.log(1.6))
-        mean = np.array([length] * d + [0.0, -6.5, -5.0 if bowl else -8.0])
+        mean = np.array([length] * d + [0.0, -6.5, -8.0])
         start = mean.copy()
         start[-2:] = -6.0, -4.0  # from where a slope leads either way
         return cls(
@@ -69,8 +68,7 @@ class Likelihood:
 
     def __init__(self, layout: Layout, rows: Floats) -> None:
         self.n, self.d = len(rows), layout.d
-        k = int((~layout.category).sum())
-        self.prior = Prior.of(self.d, bowl=self.n >= (k + 1) * (k + 2) // 2)
+        self.prior = Prior.of(self.d)
         self.apart, self.i, self.j = layout.distances(rows)
         self.numeric = np.flatnonzero(~layout.category)
         self.x = layout.curve(rows, np.ones(self.d))
