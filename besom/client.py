@@ -185,11 +185,7 @@ class Client:
     def events(self, since: int = -1) -> Iterator[wire.Change]:
         """Changes after sequence number `since` (-1: from now on) as they happen, until the connection ends."""
         with self._http.stream(
-            "GET",
-            "/api/events",
-            params={"since": since},
-            headers={"Accept": "text/event-stream"},
-            timeout=httpx.Timeout(60.0, connect=5.0),
+            "GET", "/api/events", params={"since": since}, headers={"Accept": "text/event-stream"}
         ) as answer:
             if answer.status_code != 200:
                 raise _problem(answer.status_code, answer.read(), answer.headers)

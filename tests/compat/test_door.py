@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from besom.client import AppTransport, Client
 from besom.core import record as rec
 from besom.core.errors import StoreError, Unavailable
 from besom.core.names import RunPath
@@ -171,6 +172,11 @@ def test_fields_types_and_arguments_that_we_do_not_know_are_left_out(desk: Desk)
         ("{" + "a {" * 5000 + "}" * 5001, ""),
         ('mutation { deleteRun(input: {id: "nobody"}) { success } }', "no id of this server"),
         ('mutation { upsertSweep(input: {config: "method: gird"}) { sweep { name } } }', "method"),
+        ("mutation { agentHeartbeat(input: {id: 5}) { commands } }", "int"),
+        ("mutation { agentHeartbeat(input: {}) { commands } }", "id"),
+        ("mutation { upsertBucket(input: [1]) { bucket { id } } }", "needs the id or the name"),
+        ('mutation { createRunFiles(input: {runName: "r1", files: 5}) { runID } }', "not iterable"),
+        ('{ project(name: "digits") { runs(after: "x") { totalCount } } }', "invalid literal"),
     ],
 )
 def test_a_wrong_question_is_answered_in_words(desk: Desk, query: str, said: str) -> None:
@@ -182,6 +188,28 @@ def test_every_field_of_the_door_declares_a_permission(desk: Desk) -> None:
     assert all(isinstance(root.permission, Permission) for root in desk.door.api.roots.values())
     with pytest.raises(RuntimeError, match="declares no permission"):
         graphql.Api([root for root in desk.door.api.roots.values() if root.name != "deleteRun"])
+
+
+def test_variables_that_are_none_are_no_fault_of_ours(desk: Desk) -> None:
+    for odd in (5, [1], "x"):
+        answer = desk.client.post("/graphql", json={"query": "{ viewer { id } }", "variables": odd})
+        assert answer.json() == {"data": {"viewer": {"id": "ann"}}}
+
+
+def test_a_bool_is_no_number(desk: Desk) -> None:
+    desk.upsert(config=json.dumps({"_wandb": {"value": {"m": [{"1": "x", "8": [1]}]}}}))
+    desk.history(0, {"_step": True, "x": 1})
+    desk.send(complete=True, exitcode=True)
+    with Client("http://localhost", transport=AppTransport(desk.app)) as client:
+        run = client.run(*PATH)
+    assert (run.exit_code, run.last_step, run.state) == (None, 0, "failed")
+
+
+def test_a_file_that_is_not_there_is_said_in_words(desk: Desk) -> None:
+    places = {"ann/digits/none/x": 404, "ann/digits/%20/x": 400}
+    for place, status in places.items():
+        answer = desk.client.get(f"/wandb/files/{place}")
+        assert answer.status_code == status and answer.json()["error"]
 
 
 def test_files_come_back_under_their_names(desk: Desk) -> None:

@@ -21,6 +21,8 @@ from besom.hub.reaper import LEASE
 from besom.settings import PROJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from besom.hub.hub import Hub
 
 _appending = threading.Lock()
@@ -41,6 +43,7 @@ class Blobs(Protocol):
 
     def put(self, pieces: Iterable[bytes]) -> Blob: ...
     def open(self, digest: str) -> BinaryIO: ...
+    def path(self, digest: str) -> Path: ...
 
 
 class Lines(NamedTuple):

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import anyio.from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 
-from besom.core.errors import BesomError, NotFound, UsageError
+from besom.core.errors import BesomError, UsageError
 from besom.server.answer import described
 from besom.server.app import Endpoint
 from besom.server.route import Permission, Route
@@ -103,14 +103,16 @@ class Door:
             place = request.path_params
             self._fresh()
             file = files.find(context, context.path(place["entity"], place["project"], place["run"]), place["name"])
-            return context.blobs.open(file.digest)
+            context.blobs.open(file.digest).close()
+            return context.blobs.path(file.digest)
 
         try:
-            content = await run_in_threadpool(work, self._context(request))
-        except NotFound as error:
-            return JSONResponse({"error": str(error)}, 404)
+            content = await run_in_threadpool(lambda: work(self._context(request)))
+        except Exception as error:  # every fault becomes an answer
+            status, problem = described(error)
+            return JSONResponse({"error": problem.message}, status)
         # never a page of ours to a browser: what a run saved may be HTML
-        return StreamingResponse(
+        return FileResponse(
             content, headers={"Content-Disposition": "attachment"}, media_type="application/octet-stream"
         )
 

@@ -54,7 +54,7 @@ def take(context: Context, path: RunPath, body: Mapping[str, Any]) -> dict[str, 
 
 def _exit(body: Mapping[str, Any], now: float) -> rec.Exit:
     code = body.get("exitcode")
-    code = code if isinstance(code, int) else None
+    code = code if type(code) is int and abs(code) < 1 << 31 else None
     reason = "" if code == 0 else f"exit code {code}"
     return rec.Exit(now, code, rec.FINISHED if code == 0 else rec.FAILED, reason)
 

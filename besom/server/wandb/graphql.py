@@ -5,11 +5,12 @@ them is answered, a resolver gives as dictionaries, with functions where finding
 validated: clients of many versions ask for fields that we do not have, and get the rest. Knows no noun.
 
 A fault of the caller is an answer 200 with `errors`, which that client shows and does not repeat; a state of the server
-(starting, locked, full) is raised, because only a status such as 503 makes it come again.
+(starting, locked, full) is raised, because only a status such as 503 makes it come again: for a quarter of an hour.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.resources import files
@@ -38,6 +39,9 @@ from graphql import (
 
 from besom.core.errors import UsageError
 from besom.server.route import Permission
+from besom.server.wandb import words
+
+log = logging.getLogger("besom.server.wandb")
 
 TOKENS, FIELDS, DEPTH = 5000, 2000, 30
 """Most tokens of a document, fields in it with its fragments in place, and levels; that client's have a tenth."""
@@ -74,11 +78,13 @@ class Api:
         except (GraphQLError, UsageError, RecursionError) as error:
             return _refused(getattr(error, "message", None) or str(error))
         done = execute_sync(
-            self.schema, document, context_value=context, variable_values=dict(request.get("variables") or {})
+            self.schema, document, context_value=context, variable_values=words.mapping(request.get("variables"))
         )
         for fault in done.errors or ():
             cause = fault.original_error
-            if cause is not None and not isinstance(cause, (UsageError, GraphQLError)):
+            if isinstance(cause, (TypeError, ValueError, LookupError, AttributeError)):
+                log.error("a question of the wandb client failed", exc_info=cause)  # as it would again
+            elif cause is not None and not isinstance(cause, (UsageError, GraphQLError)):
                 raise cause
         reply: dict[str, Any] = {"data": done.data}
         if done.errors:
@@ -104,9 +110,7 @@ def _schema() -> GraphQLSchema:
 
 def _resolve(call: Resolver) -> Resolver:
     def resolve(parent: Any, info: Any, **arguments: Any) -> Any:
-        given = arguments.pop("input", None)
-        if given is not None:
-            arguments.update(given)
+        arguments.update(words.mapping(arguments.pop("input", None)))
         return call(info.context, **{k: v for k, v in arguments.items() if v is not None and v is not Undefined})
 
     return resolve

@@ -68,8 +68,8 @@ def heartbeat(context: Context, *, id: str, runState: Any = None, **_: Any) -> d
     place, agent = id.rsplit("/", 1) if "/" in id else ("", id)
     path = sweep_path(place)
     running = {name for name, here in words.mapping(runState).items() if here}
-    had, context.had[id] = context.had.get(id, set()), running
     own = {t.run: t for t in context.hub.sweep(path).trials if t.agent == agent}
+    had, context.had[id] = context.had.get(id, set()), running
     mine = {run: trial for run, trial in own.items() if trial.state == "running"}
     gone = [trial for run, trial in mine.items() if run not in running]
     done = [found for trial in gone if (found := _ended(context, path, trial, had)) is not None]

@@ -123,7 +123,7 @@ def defines(own: Mapping[str, Any]) -> Iterator[rec.Define]:
         if step is None and isinstance(place, int) and 0 < place <= len(entries):
             step = entries[place - 1].get("1")
         rules = tuple(RULES[rule] for rule in _numbers(entry.get("7")) if rule in RULES)
-        goal = GOALS.get(entry.get("8", 0))
+        goal = next((GOALS.get(found) for found in _numbers([entry.get("8")])), None)
         yield rec.Define(name, step if isinstance(step, str) else None, rules, goal, HIDDEN in _numbers(entry.get("6")))
 
 
@@ -140,7 +140,7 @@ def history(line: str, number_of_line: int, now: float) -> rec.History | None:
     if not row:
         return None
     step = row.get("_step")
-    place = step if isinstance(step, int) and 0 <= step < 1 << 62 else number_of_line
+    place = step if type(step) is int and 0 <= step < 1 << 62 else number_of_line
     return rec.History(place, number(row.get("_timestamp")) or now, flat(row))
 
 
