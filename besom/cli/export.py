@@ -13,6 +13,7 @@ from besom.cli.output import note
 from besom.cli.runs import select
 from besom.cli.session import check_project, find_project, find_sweep, session
 from besom.core.errors import UsageError
+from besom.core.plain import name
 from besom.core.wire import Rows
 from besom.exchange import parquet
 from besom.exchange.csv import rows_to_csv, runs_to_csv
@@ -85,6 +86,7 @@ def write(runs: list[RunView], pages: list[Rows] | None, form: str, output: Path
         lines = runs_to_csv(runs) if pages is None else rows_to_csv(joined(pages))
     else:
         lines = runs_to_jsonl(runs) if pages is None else rows_to_jsonl(pages)
+    lines = map(name, lines)  # half a character has no bytes
     if output is None:
         sys.stdout.writelines(lines)
         return

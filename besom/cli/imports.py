@@ -10,7 +10,7 @@ import click
 
 from besom.cli.output import console, json_option, note, say, show_json, warn
 from besom.cli.session import session
-from besom.core.errors import NotFound, UsageError
+from besom.core.errors import BesomError, NotFound, UsageError
 from besom.core.names import RunPath, clean
 from besom.exchange.kinds import KINDS, find
 from besom.exchange.source import Source, carry
@@ -53,6 +53,10 @@ def import_(kind: str, place: str, project: str | None, entity: str | None, as_j
                     if len(sources) == 1:
                         raise
                     tell(f"{source.name}: {error}")
+                except BesomError:
+                    raise
+                except Exception as error:  # foreign files and libraries: one bad run must not keep back the others
+                    tell(f"{source.name}: this run cannot be read: {type(error).__name__}: {error}")
                 bar.advance(task)
     _tell(added, as_json)
     if problems:

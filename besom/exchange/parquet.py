@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from besom.core.errors import UsageError
+from besom.core.plain import name
 from besom.core.wire import Rows, RunView
 from besom.exchange.csv import FIELDS, run_cells
 
@@ -35,11 +36,11 @@ def write_rows(pages: Sequence[Rows], path: Path) -> None:
         for key, cells in page.columns.items():
             kinds.setdefault(key, set()).update(_kinds(cells))
     types = {key: _type(found) for key, found in kinds.items()}
-    schema = pa.schema([(key, getattr(pa, of)()) for key, of in types.items()])
+    schema = pa.schema([(_text(key), getattr(pa, of)()) for key, of in types.items()])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for page in pages:
             n = len(next(iter(page.columns.values()), []))
-            columns = {key: _cells(page.columns.get(key, [None] * n), of) for key, of in types.items()}
+            columns = [_cells(page.columns.get(key, [None] * n), of) for key, of in types.items()]
             writer.write_table(pa.table(columns, schema=schema))
 
 
@@ -63,4 +64,8 @@ def _cells(cells: Iterable[Any], of: str) -> list[Any]:
         return [None if cell is None else float(cell) for cell in cells]
     if of != "string":
         return list(cells)
-    return [cell if cell is None or isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells]
+    return [None if cell is None else _text(cell) for cell in cells]
+
+
+def _text(cell: Any) -> str:
+    return name(cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str))

@@ -75,6 +75,34 @@ def test_a_run_that_came_another_way_is_left_alone(besom, client, tmp_path: Path
     assert client.rows(load().entity, "dkt", source.id).columns["loss"] == [5]
 
 
+def test_a_run_whose_library_fails_keeps_no_other_back(besom, runs, tmp_path: Path) -> None:
+    store = sqlite3.connect(tmp_path / "ml.db")
+    store.executescript("""
+        CREATE TABLE experiments (experiment_id, name);
+        CREATE TABLE runs (run_uuid, name, experiment_id, status, start_time, end_time, user_id, artifact_uri, lifecycle_stage);
+        CREATE TABLE params (run_uuid, key, value);
+        CREATE TABLE tags (run_uuid, key, value);
+        CREATE TABLE metrics (run_uuid, key, value, timestamp, step, is_nan);
+        INSERT INTO experiments VALUES (1, 'dkt');
+        INSERT INTO runs VALUES ('r1', 'bad', 1, 'FINISHED', 1, 2, '', '', 'active'), ('r2', 'good', 1, 'FINISHED', 1, 2, '', '', 'active');
+        INSERT INTO metrics VALUES ('r1', 'x', 'no number', 1, 1, 0), ('r2', 'x', 5, 1, 1, 0);
+    """)
+    store.close()
+    said = besom("import", "mlflow", tmp_path / "ml.db", code=1)
+    assert "bad: this run cannot be read: TypeError" in said.stderr and runs("dkt")["good"].metrics["x"].last == 5
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("what", [(), ("--history",)])
+def test_half_a_character_stops_no_export(besom, client, tmp_path: Path, form: str, what: tuple[str, ...]) -> None:
+    with sdk.init(project="dkt", name="r", config={"word": "a\ud800"}) as run:
+        run.log({"text\ud800": "b\ud800"})
+    besom("export", "dkt", *what, "-o", tmp_path / f"out.{form}")
+    assert b"\\ud800" in (tmp_path / f"out.{form}").read_bytes()
+    if form != "parquet":
+        assert "\\ud800" in besom("export", "dkt", *what, "--format", form).stdout
+
+
 def test_export_as_parquet_and_json_lines(besom, client, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
