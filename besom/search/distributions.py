@@ -87,10 +87,15 @@ class Words:
             raise SpaceError(f"{self.where}.{key}", message)
         return math.exp(low), math.exp(high)
 
-    def step(self) -> float | int:
+    def step(self, *reach: float) -> float | int:
+        """q, for values as far out as `reach`."""
         q = self.number("q", 1.0)
         if q <= 0:
             raise SpaceError(f"{self.where}.q", f"must be above 0; got {q!r}")
+        if not all(math.isfinite(x / float(q)) for x in reach):
+            raise SpaceError(
+                f"{self.where}.q", f"is too small a step for values like {max(reach, key=abs)!r}; got {q!r}"
+            )
         return q
 
     def sigma(self) -> tuple[float, float]:
@@ -235,7 +240,7 @@ def _real(low: float, high: float, law: Callable[[float, float], Law]) -> Domain
 
 def _lattice(words: Words, low: float | int, high: float | int, law: Callable[[float, float], Law]) -> Domain:
     """The multiples of q inside [low, high], under a law widened by half a step at each end."""
-    q = words.step()
+    q = words.step(float(low), float(high))
     origin: float | int = low if words.from_min else 0
     first, last = _first_last(low, high, q, origin)
     if first > last:
@@ -306,8 +311,8 @@ def _quantised(plain: Callable[[Words], Domain]) -> Callable[[Words], Domain]:
     """The distribution `plain`, rounded to multiples of q."""
 
     def build(words: Words) -> Domain:
-        q = words.step()
         domain = plain(words)
+        q = words.step(*(float(domain.value(u)) for u in (0.0, 1.0)))
         if isinstance(domain, Constant):
             return Constant(
                 Lattice(Uniform(0, 1), q, None, None, whole=isinstance(q, int)).point(round(domain.fixed / q))

@@ -21,7 +21,7 @@ from besom.search.error import SpaceError, nearest
 from besom.search.goal import observe
 from besom.search.laws import Uniform
 from besom.search.problem import Problem
-from besom.search.random import Seen, random_point
+from besom.search.random import Seen, UsedUp, random_point
 from besom.search.space import Parameter
 from besom.search.standing import need_goal, whole, whole_rows
 from besom.search.trial import Suggestion, Trial
@@ -181,11 +181,15 @@ def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
-    """Optuna tells of every study it makes; this one is remade at each call."""
+    """Optuna tells of every study it makes; this one is remade at each call. What a sampler raises becomes a SpaceError."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(level, optuna.logging.WARNING))
     try:
         yield
+    except (SpaceError, UsedUp):
+        raise
+    except Exception as error:  # samplers check most of their keys only when they are asked, and need other packages
+        raise SpaceError("optuna", f"the sampler raised {type(error).__name__}: {error}") from error
     finally:
         optuna.logging.set_verbosity(level)
 

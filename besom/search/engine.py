@@ -16,10 +16,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from besom.search.around import Repeats, first_points, read_repeats, split
+from besom.search.around import Repeats, enqueued, first_points, read_repeats, split
 from besom.search.error import SpaceError, nearest
 from besom.search.goal import Goal, read_goals
 from besom.search.problem import Problem
+from besom.search.random import Seen, UsedUp, random_point
 from besom.search.reader import parse
 from besom.search.trial import STATES, Stop, Suggestion, Trial
 
@@ -92,7 +93,12 @@ def suggest(sweep: Mapping[str, Any], trials: Sequence[Trial], n: int = 1, seed:
     first = first_points(problem, points, n - len(found)) if n > len(found) else []
     points += [Trial(f"enqueue {k}", s.params, "pending", info=s.info) for k, s in enumerate(first)]
     found += first
-    return found + method.suggest(problem, points, n - len(found)) if n > len(found) else found
+    for k in range(n - len(found), 0, -1):
+        try:
+            return found + method.suggest(problem, points, k)
+        except UsedUp:  # fewer than k points are left
+            continue
+    return found
 
 
 def stop(sweep: Mapping[str, Any], trials: Sequence[Trial]) -> list[Stop]:
@@ -113,7 +119,7 @@ def check(sweep: Mapping[str, Any]) -> list[str]:
     problem, method, _, warnings = _read(sweep, None)
     warnings += method.check(problem)
     if problem.space.size is None:
-        problem.space.sample(problem.generator())  # raises when there is no admissible point
+        random_point(problem, Seen(problem.space, []), 0)  # raises when there is no admissible point
     first_points(problem, [], 10**9)  # raises when one is no point
     check_terminate(sweep, problem.goals)
     if sweep.get("early_terminate") is not None:
@@ -135,7 +141,7 @@ def size(sweep: Mapping[str, Any]) -> int | None:
     """How many trials the sweep has, a repeat counted as one; None when there is no end of points."""
     problem, method, repeats, _ = _read(sweep, None)
     if isinstance(method, Counted):
-        return method.runs(problem)
+        return method.runs(problem) + len(enqueued(sweep, problem.space))
     return None if problem.space.size is None else problem.space.size * repeats.count
 
 

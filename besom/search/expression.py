@@ -111,7 +111,7 @@ def read(text: Any, where: str, names: Mapping[str, Path]) -> Expression:
         odd[name] = found[1]
         return name
 
-    plain = _QUOTED.sub(stand_in, " ".join(text.split()))
+    plain = _QUOTED.sub(stand_in, text.strip().replace("\n", " "))
     try:
         tree = ast.parse(plain, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

@@ -27,6 +27,7 @@ IMPUTE = ("worst", "best", "latest")
 WHILE_RUNNING = ("false", *IMPUTE)
 AGGREGATES = ("best", "last", "mean_last_5")
 MEAN_LAST = re.compile(r"mean_last_([1-9]\d{0,5})")
+BLOCK = 64  # rows of a front that are compared with all others at once
 KEYS = ("name", "goal", "target", "impute", "impute_while_running", "agg")
 
 
@@ -144,11 +145,15 @@ def _shelve(goal: Goal, trials: Sequence[Trial], value: Floats, known: NDArray[n
 
 
 def front(values: Floats) -> NDArray[np.intp]:
-    """The rows of (n, k) values, smaller is better, that no other row beats: none as good in all and better in one."""
+    """The rows of (n, k) values, smaller is better, that no other row beats: none as good in all and better in one. Ascending."""
     values = np.asarray(values, dtype=float)
-    no_worse = (values[:, None, :] <= values[None, :, :]).all(axis=2)
-    better = (values[:, None, :] < values[None, :, :]).any(axis=2)
-    return np.flatnonzero(~(no_worse & better).any(axis=0))
+    left, kept = np.lexsort(values.T[::-1]), [np.empty(0, np.intp)]
+    while len(left):  # none of them is beaten by one further back
+        ahead, rest = values[left[:BLOCK]].T[:, :, None], values[left].T[:, None, :]
+        fine = ~np.any((ahead <= rest).all(axis=0) & (ahead < rest).any(axis=0), axis=0)
+        kept.append(left[:BLOCK][fine[:BLOCK]])
+        left = left[BLOCK:][fine[BLOCK:]]
+    return np.sort(np.concatenate(kept))
 
 
 def own(goal: Goal, trial: Trial) -> float | None:

@@ -111,7 +111,7 @@ def _next(
     assert last is not None
     standing = _reached(found, given["population"])
     generator = problem.generator(number, PURPOSE)
-    count = max(1, math.floor(given["exploit"] * len(standing))) if len(standing) > 1 else 0
+    count = max(1, math.floor(given["exploit"] * len(standing))) if given["exploit"] and len(standing) > 1 else 0
     alive = last in standing
     if alive and last not in standing[len(standing) - count :]:
         return dict(found.trials[last].params), {"arm": "continue", "parent": found.trials[last].id}

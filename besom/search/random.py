@@ -12,11 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from besom.search.error import SpaceError
 from besom.search.problem import Problem
-from besom.search.space import Space, keys
+from besom.search.space import DRAWS, Space, keys
 from besom.search.trial import Suggestion, Trial
 
 TRIES = 64  # draws before the rest of a finite space is picked from directly
+
+
+class UsedUp(Exception):
+    """No point is left of a finite space whose points were too many to count."""
 
 
 class Seen:
@@ -24,12 +29,12 @@ class Seen:
 
     def __init__(self, space: Space, trials: Sequence[Trial]) -> None:
         self.space = space
-        self.size = space.size
+        self.size, self.finite = space.size, space.product is not None
         self.rows: set[bytes] = set()
         self.used: set[int] = set()
         points = [t.params for t in trials]
         self.encoded = space.encode(points)
-        if self.size is None:
+        if not self.finite:
             self.rows = set(keys(self.encoded))
         else:
             fine = space.allowed(self.encoded)
@@ -39,7 +44,7 @@ class Seen:
         """Note a point; False when it was there, or breaks a constraint."""
         if not self.space.admits(params):
             return False
-        if self.size is not None:
+        if self.finite:
             index = self.space.index(params)
             assert index is not None
             if index in self.used:
@@ -57,9 +62,14 @@ class Seen:
         return self.size is not None and len(self.used) >= self.size
 
     def unused(self, generator: np.random.Generator) -> dict[str, Any]:
-        """A point of a finite space that is not used yet; of a space that can be listed, each with the same probability."""
+        """A point of a finite space that is not used yet; of a space that can be listed, each with the same probability.
+
+        Raises UsedUp, and SpaceError when none was ever found.
+        """
         space = self.space
-        assert self.size is not None and space.product is not None
+        assert space.product is not None
+        if self.size is None:
+            return space.at(self._next(generator))
         rank = int(generator.integers(min(self.size - len(self.used), 2**62)))
         if self.size == space.product:
             for index in sorted(self.used):
@@ -69,8 +79,17 @@ class Seen:
             return space.at(rank)
         if space.points is not None:
             return space.at([i for i in space.points if i not in self.used][rank])
-        start = int(generator.integers(min(space.product, 2**62)))
-        return space.at(next(i for i in chain(space.walk(start), space.walk()) if i not in self.used))
+        return space.at(self._next(generator))
+
+    def _next(self, generator: np.random.Generator) -> int:
+        """The first index that is not used, from a random one on."""
+        start = int(generator.integers(min(self.space.product or 1, 2**62)))
+        try:
+            return next(i for i in chain(self.space.walk(start), self.space.walk()) if i not in self.used)
+        except (StopIteration, SpaceError):
+            if not self.used:
+                raise self.space.empty() from None
+            raise UsedUp from None
 
 
 class Random:
@@ -95,18 +114,19 @@ def unbelieving(problem: Problem) -> list[str]:
 
 
 def random_point(problem: Problem, seen: Seen, number: int) -> dict[str, Any]:
-    """Random draw `number`, noted as seen. The space must not be full. Raises SpaceError when no admissible one is found."""
+    """Random draw `number`, noted as seen. The space must not be full. Raises SpaceError when no admissible one is found,
+    UsedUp when there is none any more."""
     generator = problem.generator(number)
     space = problem.space
     params: dict[str, Any] = {}
-    for _ in range(TRIES):
-        if seen.size is None:
+    for _ in range(DRAWS if seen.finite and seen.size is None else TRIES):
+        if not seen.finite:
             params = space.sample(generator)
         else:  # there is another way to a rare point
             params = space.draw(generator.random(len(space.free)).tolist())
         if seen.add(params):
             return params
-    if seen.size is not None:
+    if seen.finite:
         params = seen.unused(generator)
         seen.add(params)
     return params

@@ -158,7 +158,7 @@ def _groups(given: Any, names: Mapping[str, Path]) -> dict[Path, tuple[Path, ...
         raise SpaceError("zip", f"must be a list of groups of names, like `[[lr, batch_size]]`; got {given!r}")
     for i, group in enumerate(given):
         for name in group:
-            if name not in names:
+            if not isinstance(name, str) or name not in names:
                 raise SpaceError(f"zip[{i}]", f"there is no parameter {name!r}{nearest(name, names)}")
             if names[name] in found or list(group).count(name) > 1:
                 raise SpaceError(f"zip[{i}]", f"{name!r} is listed twice; a parameter moves with one group")

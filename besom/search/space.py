@@ -29,7 +29,7 @@ from besom.search.laws import Floats
 
 LISTED = 50_000  # points, or combinations of the parameters that rules mention, that are listed one by one
 DRAWS = 20_000  # random points in a row that break a constraint before the search for one ends
-SKIPS = 200_000  # steps over a finite space in a row without a point before a walk ends
+SKIPS = 100_000  # steps over a finite space in a row without a point before a walk ends
 Flags = NDArray[np.bool_]
 
 
@@ -121,6 +121,8 @@ class Space:
 
     def walk(self, start: int = 0) -> Iterator[int]:
         """The indexes of points of a space whose `product` is finite, ascending, from `start` on."""
+        if self.product is not None and not (self.conditional or self.constrained):
+            return iter(range(start, self.product))
         points = self.points
         return self._walk(start) if points is None else iter(points[bisect_left(points, start) :])
 
@@ -171,8 +173,9 @@ class Space:
         told = (
             f"of {len(points)} random points{' with these values' if given else ''}, {sum(often)} satisfy `{rule.text}`"
         )
+        odd = "".join(f"; {text}" for text in self.warnings if text.startswith("constraints["))
         return SpaceError(
-            "constraints", f"no point was found that satisfies all: {told}; widen ranges or loosen the rule"
+            "constraints", f"no point was found that satisfies all: {told}; widen ranges or loosen the rule{odd}"
         )
 
     def decode(self, u: Sequence[float]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from besom.search.domain import number
 from besom.search.error import SpaceError, nearest
-from besom.search.goal import observe
+from besom.search.goal import front, observe
 from besom.search.laws import Floats
 from besom.search.problem import Problem
 from besom.search.random import Seen
@@ -27,6 +27,7 @@ from besom.search.trial import Trial
 
 Flags = NDArray[np.bool_]
 SORTED = 400  # trials that are sorted into fronts one front after the other; those behind share the last
+MOST = 10_000  # members of a population, or generations
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def ranking(values: Floats, broken: Floats) -> Floats:
     place, rank = np.zeros(n), 0
     fine = np.flatnonzero(share == 0.0)
     while len(fine) and rank < SORTED:
-        best = _front(values[fine])
+        best = front(values[fine])
         lonely = crowding(values[fine[best]])
         order = np.argsort(-lonely, kind="stable")
         place[fine[best[order]]] = rank + np.arange(len(best))
@@ -94,16 +95,6 @@ def ranking(values: Floats, broken: Floats) -> Floats:
     rest = np.flatnonzero(share > 0.0)
     place[rest] = n + np.searchsorted(np.unique(share[rest]), share[rest])
     return place
-
-
-def _front(values: Floats) -> NDArray[np.intp]:
-    """The rows that no other row beats, ascending; equal rows all stay."""
-    kept: list[int] = []
-    for i in np.lexsort(values.T[::-1]):
-        ahead = values[kept]
-        if not ((ahead <= values[i]).all(axis=1) & (ahead < values[i]).any(axis=1)).any():
-            kept.append(int(i))
-    return np.sort(np.array(kept, dtype=np.intp))
 
 
 def crowding(values: Floats) -> Floats:
@@ -126,7 +117,8 @@ def whole(value: Any, default: int) -> int:
 
 
 def options(sweep: Mapping[str, Any], name: str, defaults: Mapping[str, float]) -> dict[str, Any]:
-    """The numbers under a method's own key, like `pbt: {population: 8}`. Whole where the default is; all above 0."""
+    """The numbers under a method's own key, like `pbt: {population: 8}`: counts up to MOST where the default is whole,
+    else shares."""
     given = sweep.get(name)
     if given is None:
         given = {}
@@ -138,8 +130,9 @@ def options(sweep: Mapping[str, Any], name: str, defaults: Mapping[str, float]) 
             raise SpaceError(f"{name}.{key}", f"is no key of {name}{nearest(key, defaults)}")
         x = number(value)
         entire = isinstance(defaults[key], int)
-        if x is None or not 0 < x < math.inf or (entire and x != int(x)):
-            raise SpaceError(f"{name}.{key}", f"must be a {'whole ' if entire else ''}number above 0; got {value!r}")
+        if x is None or not entire <= x <= (MOST if entire else 1) or (entire and x != int(x)):
+            law = f"a whole number from 1 to {MOST}" if entire else "a number from 0 to 1"
+            raise SpaceError(f"{name}.{key}", f"must be {law}; got {value!r}")
         found[key] = int(x) if entire else x
     return found
 

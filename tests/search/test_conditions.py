@@ -43,6 +43,8 @@ VALUES = {("lr",): 0.1, ("opt",): "sgd", ("n",): 4, ("optim", "lr"): 0.5, ("a/b"
         ("n == true", False),
         ("n == 4.0", True),
         ("n == '4'", False),
+        ("'s  d' == opt or len('a  b') == 4 and n == 4", True),
+        ("\tn == 4\n  and lr < 1\n", True),
         ("opt < 5", False),
         ("opt >= 5", False),
         ("opt < 'z'", True),
@@ -259,6 +261,7 @@ def test_a_wrong_condition_names_its_key(change, where, says):
         (["x > 0", 5], "constraints[1]", "5"),
         (["x > 0", "xx > 0"], "constraints[1]", '"x"'),
         (["x > 0", "x > 9"], "constraints", "0 satisfy `x > 9`"),
+        (["x == 'one'"], "constraints", "'one' is no value of x"),
     ],
 )
 def test_a_wrong_constraint_names_its_place(constraints, where, says):
@@ -288,6 +291,18 @@ def test_a_comparison_with_a_value_that_a_parameter_never_has_is_a_warning(condi
 def test_one_constraint_may_stand_without_a_list():
     sweep = {"method": "grid", "parameters": {"x": {"min": 1, "max": 3}}, "constraints": "x > 1"}
     assert [s.params["x"] for s in suggest(sweep, [], 9)] == [2, 3]
+
+
+@pytest.mark.parametrize("method", ["random", "quasi", "tpe", "evolution"])
+def test_a_finite_space_that_is_too_large_to_count_has_no_repeats_and_an_end(method):
+    """Nine of 51,076 pairs: chance alone finds few of them, and must not give the same again."""
+    pair = {"a": {"min": 1, "max": 226}, "b": {"min": 1, "max": 226}}
+    sweep = {"method": method, "metric": {"name": "y"}, "parameters": pair, "constraints": ["a * b == 36"]}
+    assert check(sweep) == [] and size(sweep) is None
+    trials = [Trial(str(a), {"a": a, "b": 36 // a}, metrics={"y": [a]}) for a in (1, 2, 3, 4, 9, 12, 18)]
+    assert sorted(s.params["a"] for s in suggest(sweep, trials, 3)) == [6, 36]
+    trials += [Trial(str(a), {"a": a, "b": 36 // a}, metrics={"y": [a]}) for a in (6, 36)]
+    assert suggest(sweep, trials, 1) == []
 
 
 def test_many_rows_are_judged_as_each_point_is():

@@ -68,6 +68,13 @@ def test_a_wrong_sampler_is_told(given, where, words):
     assert error.value.where == where
 
 
+@pytest.mark.parametrize("given", [{"n_startup_trials": "x"}, {"sampler": "GridSampler", "search_space": {"x": [1]}}])
+def test_what_a_sampler_only_finds_out_when_it_is_asked_is_told(given):
+    with pytest.raises(SpaceError, match="the sampler raised") as error:
+        suggest(sweep(optuna=given), [])
+    assert error.value.where == "optuna"
+
+
 def test_no_pickle_comes_in_through_info():
     """Optuna keeps some samplers as pickled text in attributes; what a trial brings must not be read as one."""
     bad = Trial(

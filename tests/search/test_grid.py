@@ -39,6 +39,11 @@ def test_a_grid_of_a_thousand_million_points_costs_nothing_to_open():
     assert [s.params for s in suggest(sweep, done, 2)] == [{"p0": 0, "p1": 0, "p2": 3}, {"p0": 0, "p1": 0, "p2": 4}]
 
 
+def test_a_grid_beyond_what_a_computer_counts_opens_all_the_same():
+    sweep = grid(**{f"p{i:02}": {"min": 0, "max": 9} for i in range(60)})
+    assert [s.params["p59"] for s in suggest(sweep, [], 3)] == [0, 1, 2]
+
+
 def test_a_failed_point_counts_as_tried_and_a_deleted_one_comes_back():
     sweep = grid(lr={"values": [1, 2, 3]})
     first = suggest(sweep, [], 3)

@@ -65,6 +65,7 @@ def test_a_zip_group_is_one_ordered_column_that_rules_can_mention():
         ("batch", "zip", "list of groups.*batch"),
         ([["batch"]], "zip", "list of groups"),
         ([["batch", "epoch"]], "zip[0]", '"epochs"'),
+        ([["batch", ["epochs"]]], "zip[0]", r"no parameter \['epochs'\]"),
         ([["batch", "batch"]], "zip[0]", "twice"),
         ([["batch", "epochs"], ["epochs", "opt"]], "zip[1]", "twice"),
         ([["batch", "opt"]], "zip", "equally many.*batch 3, opt 2"),

@@ -254,6 +254,16 @@ def test_a_population_waits_for_its_members_and_ends_after_its_generations():
     assert (next_one.info["member"], next_one.info["generation"]) == (0, 1)
 
 
+def test_points_to_try_first_come_on_top_of_a_population():
+    sweep, _ = population(0, None)
+    assert size(sweep | {"enqueue": [{"x0": 0.5}, {"x0": 0.7}]}) == size(sweep) + 2 == 14
+
+
+def test_a_population_may_exploit_nobody():
+    _, trials = population(3, lambda member, generation: float(member), exploit=0, resample=0)
+    assert [t.info["arm"] for t in trials] == ["start"] * 4 + ["continue"] * 8
+
+
 def test_a_member_that_failed_goes_on_from_one_that_did_not():
     sweep, trials = population(1, lambda member, generation: float(member))
     failed = [Trial(t.id, t.params, "failed", {}, t.info) if t.info["member"] == 2 else t for t in trials]
@@ -319,6 +329,8 @@ def test_auto_says_which_method_and_why():
         ({"method": "tpe", "metric": None}, "metric"),
         ({"method": "pbt", "pbt": {"populaton": 3}}, "pbt.populaton"),
         ({"method": "pbt", "pbt": {"population": 2.5}}, "pbt.population"),
+        ({"method": "pbt", "pbt": {"population": 10**9}}, "pbt.population"),
+        ({"method": "pbt", "pbt": {"exploit": 20}}, "pbt.exploit"),
         ({"method": "evolution", "evolution": {"population": -1}}, "evolution.population"),
         ({"method": "pbt", "repeats": 3}, "repeats"),
         ({"method": "cmaes", "cmaes": 8}, "cmaes"),

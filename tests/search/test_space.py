@@ -111,6 +111,8 @@ WRONG = [
     ({"distribution": "log_uniform", "min": 1, "max": 1000}, "parameters.x.max", "log_uniform_values"),
     ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0}, "parameters.x.q", "above 0"),
     ({"distribution": "q_log_uniform_values", "min": 0.1, "max": 0.9, "q": 1}, "parameters.x.q", "no multiple"),
+    ({"distribution": "q_uniform", "min": 0, "max": 1e300, "q": 1e-300}, "parameters.x.q", "too small a step.*1e-300"),
+    ({"distribution": "q_normal", "mu": 1e300, "q": 1e-300}, "parameters.x.q", "too small a step"),
     ({"distribution": "normal", "sigma": -1}, "parameters.x.sigma", "-1"),
     ({"distribution": "log_normal", "mu": 800}, "parameters.x.mu", "overflow"),
     ({"distribution": "beta", "a": 0}, "parameters.x.a", "above 0"),

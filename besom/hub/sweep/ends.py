@@ -34,10 +34,12 @@ def why_over(sweep: SweepRow, trials: Sequence[TrialRow], judged: search.Judged,
 
 def why_full(sweep: SweepRow, trials: Sequence[TrialRow]) -> str:
     """Which end of the number of trials it was."""
-    size = search.size(sweep.config)
+    size, cap = search.size(sweep.config), sweep.config.get("run_cap")
     if size is not None and len(trials) >= size:
         return f"all {size} points were tried"
-    return f"run_cap of {sweep.config.get('run_cap')} runs is reached"
+    if cap is not None and len(trials) >= cap:
+        return f"run_cap of {cap} runs is reached"
+    return f"the method has no further point to try after {len(trials)} runs"
 
 
 def _reached(sweep: SweepRow, value: float) -> bool:
