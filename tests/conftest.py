@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from besom.store.schema import metadata
+from besom.testing import postgres as pg
 
 # A runner that was started in the background ignores Ctrl-C, and its children inherit that; here they must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -30,6 +35,53 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BESOM_DIR", str(store))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
     return store
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[pg.Server]:
+    """A PostgreSQL of this session's own."""
+    programs = pg.programs()
+    if programs is None or importlib.util.find_spec("psycopg") is None:
+        pytest.skip("needs PostgreSQL (Debian: apt-get install postgresql) and psycopg (pip install 'besom[postgres]')")
+    with pg.running(programs) as server:
+        yield server
+
+
+class Sqlite:
+    """Where a test's stores are: one for each folder."""
+
+    def __call__(self, folder: Path) -> Path | str:
+        return folder / "besom.db"
+
+    def again(self) -> None:
+        """What was given is closed, and may be given again, empty."""
+
+
+class Postgres(Sqlite):
+    """The databases are those of the tests before, emptied: a new one costs ten times as much."""
+
+    made: list[str] = []
+
+    def __init__(self, server: pg.Server) -> None:
+        self._server = server
+        self._given: dict[Path, str] = {}
+
+    def __call__(self, folder: Path) -> Path | str:
+        if folder not in self._given:
+            if len(self._given) == len(self.made):
+                self.made.append(self._server.fresh())
+            address = self._given[folder] = self.made[len(self._given)]
+            self._server.empty(address, metadata)
+        return self._given[folder]
+
+    def again(self) -> None:
+        self._given.clear()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest) -> Sqlite:
+    """Where the store of a folder is, once for each database that besom keeps stores in."""
+    return Sqlite() if request.param == "sqlite" else Postgres(request.getfixturevalue("postgres"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from besom.core.codec import decode, encode
 from besom.core.contents import ArtifactView, FileView
@@ -17,20 +16,19 @@ from besom.core.errors import NotFound
 from besom.core.names import RunPath
 from besom.core.record import Artifact, File, Record
 from besom.store import schema as t
-from besom.store.meta import safe
+from besom.store.database import upsert
+from besom.store.meta import short
 
 
 def keep(c: sa.Connection, run: int, records: Iterable[Record]) -> None:
     """Keep the File and Artifact records among `records`. A path that comes again replaces what it was."""
     for record in records:
         if isinstance(record, File):
-            statement = upsert(t.files).values(
-                run=run, path=safe(record.path), digest=record.digest, size=record.size, time=record.time
-            )
-            new = {name: statement.excluded[name] for name in ("digest", "size", "time")}
-            c.execute(statement.on_conflict_do_update(index_elements=["run", "path"], set_=new))
+            path = short(record.path)
+            row = {"run": run, "path": path, "digest": record.digest, "size": record.size, "time": record.time}
+            upsert(c, t.files, [row], ("run", "path"), ("digest", "size", "time"))
         elif isinstance(record, Artifact):
-            row = {"run": run, "name": safe(record.name), "used": record.use, "data": encode(record)}
+            row = {"run": run, "name": short(record.name), "used": record.use, "data": encode(record)}
             c.execute(t.artifacts.insert().values(row))
 
 
@@ -49,7 +47,7 @@ def find(c: sa.Connection, path: RunPath) -> ArtifactView:
     """
     name, _, alias = path.id.partition(":")
     a, r = t.artifacts.c, t.runs.c
-    wanted = (a.name == safe(name), a.used.is_(False), r.entity == path.entity, r.project == path.project)
+    wanted = (a.name == short(name), a.used.is_(False), r.entity == path.entity, r.project == path.project)
     rows = c.execute(sa.select(a.data, r.id).join(t.runs, r.pk == a.run).where(*wanted).order_by(a.pk))
     versions: dict[Any, int] = {}
     last: dict[int, tuple[Artifact, str]] = {}
@@ -69,3 +67,14 @@ def find(c: sa.Connection, path: RunPath) -> ArtifactView:
     record, run = last[at]
     aliases = tuple(sorted(label for label, n in labels.items() if n == at and label != f"v{at}"))
     return ArtifactView(name, f"v{at}", record.type, aliases, record.entries, run, record.meta)
+
+
+def owners(c: sa.Connection, digest: str) -> frozenset[tuple[str, str]]:
+    """The (entity, project) of all runs with this content. Of artifacts it reads every record: rare, and then only for users."""
+    r, f, a = t.runs.c, t.files.c, t.artifacts.c
+    found = c.execute(sa.select(r.entity, r.project).join(t.files, f.run == r.pk).where(f.digest == digest))
+    held = {(row.entity, row.project) for row in found}
+    for row in c.execute(sa.select(r.entity, r.project, a.data).join(t.artifacts, a.run == r.pk)):
+        if (row.entity, row.project) not in held and digest.encode() in row.data:
+            held.add((row.entity, row.project))
+    return frozenset(held)

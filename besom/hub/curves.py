@@ -21,7 +21,7 @@ from besom.hub.where import matching
 from besom.store import schema as t
 from besom.store.chunk import Floats
 from besom.store.database import Database
-from besom.store.meta import safe
+from besom.store.meta import short
 from besom.store.ports import Points, SeriesPort
 from besom.store.series import SqlSeries
 from besom.store.thin import Grid, Numbers, Thinned, across, grid, thin
@@ -79,8 +79,8 @@ def curves(
     """Curves of runs, in the order of `runs` or newest first; with `by`, of groups in the order of their keys."""
     if not 1 <= buckets <= BUCKETS:
         raise UsageError(f"buckets is 1 to {BUCKETS}, and {buckets} is not")
-    keys = list(dict.fromkeys(safe(key) for key in keys))
-    axis = _Axis(safe(x), low, high)
+    keys = list(dict.fromkeys(short(key) for key in keys))
+    axis = _Axis(short(x), low, high)
     with database.read() as c:
         conditions = matching(c, entity, project, filter)
         mine = members(c, conditions if runs is None else [*conditions, t.runs.c.id.in_(runs)])

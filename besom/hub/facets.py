@@ -22,7 +22,7 @@ from besom.hub.filter import Key, find
 from besom.hub.where import Condition, ProjectKeys, matching
 from besom.store import schema as t
 from besom.store.database import Database
-from besom.store.meta import FIELDS, batches, safe
+from besom.store.meta import FIELDS, batches, short
 from besom.store.series import SqlSeries
 
 BINS, VALUES = 24, 50
@@ -179,7 +179,7 @@ def groups(
         total = c.execute(sa.select(sa.func.count()).select_from(t.runs).where(*mine[:2])).scalar_one()
         runs = members(c, mine)
         found = grouped(c, entity, project, by, runs)
-        stats = _series.aggregates(c, [run.pk for run in runs], [safe(metric)]) if metric else []
+        stats = _series.aggregates(c, [run.pk for run in runs], [short(metric)]) if metric else []
     values = {a.run: a.best if use == "best" else a.last for a in stats}
     views = [_view(group, values) for group in found]
     if metric:

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from besom.core.errors import FilterError, did_you_mean
 from besom.core.plain import as_float
-from besom.store.meta import EXACT, FIELDS, TEXT_FIELDS, TIME_FIELDS, Value, safe
-from besom.store.meta import TEXT as INDEXED
+from besom.store.meta import EXACT, FIELDS, TEXT_FIELDS, TIME_FIELDS, Value, cut, short
 from besom.store.regex import PatternError, compiled, search
 
 LENGTH, TERMS, DEPTH = 10_000, 200, 50
@@ -331,17 +330,17 @@ def find(key: Key, names: Names) -> Key:
     prefix, _, rest = name.partition(".")
     if prefix == "run" and (rest in FIELDS or rest == "tags"):
         return replace(key, name=rest)
-    if prefix in ("config", "summary", "meta") and rest and (names.has(safe(name)) or names.empty()):
-        return replace(key, name=safe(name))
+    if prefix in ("config", "summary", "meta") and rest and (names.has(short(name)) or names.empty()):
+        return replace(key, name=short(name))
     for full in (f"config.{name}", f"summary.{name}"):
-        if names.has(safe(full)):
-            return replace(key, name=safe(full))
+        if names.has(short(full)):
+            return replace(key, name=short(full))
     if name in ("tags", "tag"):
         return replace(key, name="tags")
     if name in FIELDS:
         return key
     if names.empty():
-        return replace(key, name=f"config.{safe(name)}")
+        return replace(key, name=f"config.{short(name)}")
     raise FilterError(_unknown(name, names), position=key.position)
 
 
@@ -409,7 +408,7 @@ def _test(value: Value, op: str, literal: Literal) -> bool:
     if isinstance(wanted, str):
         if value.kind not in ("string", "list"):
             return False
-        text = safe(wanted[:INDEXED])
+        text = cut(wanted)
         return value.text == text if op == "=" else bool(ORDER[op](value.text, text))
     if value.kind != "number" or wanted is None:
         return False

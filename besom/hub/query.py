@@ -19,7 +19,7 @@ from besom.hub.ingest import SYSTEM
 from besom.hub.where import matching, sorted_by
 from besom.store import schema as t
 from besom.store.database import Database
-from besom.store.meta import SqlRuns, batches, held_of
+from besom.store.meta import SqlRuns, batches, held_of, short
 from besom.store.ports import Aggregate, Held, Points, Runs, SeriesPort, Thing
 from besom.store.series import SqlSeries
 
@@ -35,7 +35,7 @@ def projects(database: Database, now: float) -> Projects:
     """All projects with runs or sweeps, latest activity first."""
     r, s = t.runs.c, t.sweeps.c
     today = int(now // DAY)
-    day = sa.cast(r.created / DAY, sa.Integer)
+    day = (sa.cast(r.created, sa.BigInteger) // sa.literal_column(str(DAY), sa.BigInteger)).label("day")
     with database.read() as c:
         states = c.execute(
             sa.select(
@@ -43,8 +43,8 @@ def projects(database: Database, now: float) -> Projects:
             ).group_by(r.entity, r.project, r.state)
         ).all()
         days = c.execute(
-            sa.select(r.entity, r.project, day.label("day"), sa.func.count().label("n"))
-            .where(r.created >= (today - DAYS + 1) * DAY)
+            sa.select(r.entity, r.project, day, sa.func.count().label("n"))
+            .where(r.created >= (today - DAYS + 1) * DAY, r.created < (today + 1) * DAY)
             .group_by(r.entity, r.project, day)
         ).all()
         sweeps = c.execute(
@@ -65,7 +65,7 @@ def projects(database: Database, now: float) -> Projects:
     for row in sweeps:
         of(row)["sweeps"] = row.n
     for row in days:
-        if row.day <= today:
+        if row.day <= today:  # a cast may round up
             of(row)["per_day"][row.day - today - 1] = row.n
     views = [
         ProjectView(*path, sum(p["states"].values()), p["states"], p["sweeps"], p["last"], tuple(p["per_day"]))
@@ -179,16 +179,17 @@ def _joined(
     page = order[offset : offset + limit]
     columns: dict[str, list[Any]] = {"_step": steps[page].tolist(), "_time": times[page].tolist()}
     columns.update((key, [None] * len(page)) for key in keys)
+    asked = {short(key): key for key in columns}
     for p in points:
         at = place[np.searchsorted(numbers, p.rows)] - offset
         inside = (at >= 0) & (at < len(page))
         values = p.values[inside].tolist()
-        column = columns[p.key]
+        column = columns[asked[p.key]]
         for i, value in zip(at[inside].tolist(), values, strict=True):
             column[i] = int(value) if p.whole and math.isfinite(value) else value
     for thing, where in zip(things, place[np.searchsorted(numbers, odd[:, 0])] - offset, strict=True):
         if 0 <= where < len(page):
-            columns[thing.key][int(where)] = thing.value
+            columns[asked[thing.key]][int(where)] = thing.value
     after = offset + len(page)
     return Rows(columns, after - before if after < len(order) else None)
 

@@ -7,7 +7,7 @@ tables, not the language's spelling.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -15,10 +15,14 @@ import sqlalchemy as sa
 from besom.core.errors import FilterError
 from besom.core.plain import as_float
 from besom.hub.filter import ORDER, And, Compare, In, IsSet, Key, Literal, Node, Not, Or, find, parse, resolve
-from besom.store.meta import EXACT, TEXT, batches, safe
+from besom.store.meta import EXACT, batches, cut, short
+from besom.store.regex import search
 from besom.store.schema import metrics, runs, values
 
 Condition = sa.ColumnElement[bool]
+Matches = Callable[[Condition, str], Condition]
+"""(which rows of `values`, pattern) -> those of them whose text holds a match."""
+_IS_TEXT = values.c.kind.in_(("string", "list"))
 SORTS = 8
 """Most keys of a sort: SQLite 3.40 crashes, and the process with it, when more than 63 terms order joined tables."""
 
@@ -33,7 +37,7 @@ class ProjectKeys:
     def has(self, key: str) -> bool:
         table, name = (metrics, key.partition(".")[2]) if key.startswith("metrics.") else (values, key)
         query = (
-            sa.select(table.c.run).join(runs, runs.c.pk == table.c.run).where(table.c.key == safe(name), *self._mine)
+            sa.select(table.c.run).join(runs, runs.c.pk == table.c.run).where(table.c.key == short(name), *self._mine)
         )
         return self._c.execute(query.limit(1)).first() is not None
 
@@ -47,35 +51,46 @@ class ProjectKeys:
     def empty(self) -> bool:
         return self._c.execute(sa.select(runs.c.pk).where(*self._mine).limit(1)).first() is None
 
+    def matching(self, rows: Condition, pattern: str) -> Condition:
+        """Matches. SQLite asks RE2 about each row; for PostgreSQL, whose patterns mean other things, RE2 is asked first."""
+        if self._c.dialect.name == "sqlite":
+            return cast(Condition, sa.func.besom_match(pattern, values.c.text))
+        query = sa.select(values.c.text).join(runs, runs.c.pk == values.c.run).where(*self._mine, rows, _IS_TEXT)
+        found = [text for text in self._c.execute(query.distinct()).scalars() if search(pattern, text)]
+        return values.c.text == sa.any_(sa.literal(found, sa.ARRAY(sa.Text)))
+
 
 def matching(c: sa.Connection, entity: str, project: str, text: str) -> list[Condition]:
     """Conditions on `runs`: in the project, and passing the filter. Raises FilterError."""
     conditions: list[Condition] = [runs.c.entity == entity, runs.c.project == project]
     node = parse(text)
     if node is not None:
-        conditions.append(where(resolve(node, ProjectKeys(c, entity, project))))
+        names = ProjectKeys(c, entity, project)
+        conditions.append(where(resolve(node, names), names.matching))
     return conditions
 
 
-def where(node: Node) -> Condition:
+def where(node: Node, matches: Matches) -> Condition:
     """A resolved filter as a condition on `runs`."""
     match node:
         case And(nodes):
-            return sa.and_(*map(where, nodes))
+            return sa.and_(*(where(n, matches) for n in nodes))
         case Or(nodes):
-            return sa.or_(*map(where, nodes))
+            return sa.or_(*(where(n, matches) for n in nodes))
         case Not(inner):
-            return sa.not_(where(inner))
+            return sa.not_(where(inner, matches))
         case IsSet(key):
             return _some(key, sa.true())
         case In(key, literals):
             return _in(key, literals)
         case Compare(key, "!=", literal):
-            return sa.not_(where(Compare(key, "=", literal)))
+            return sa.not_(where(Compare(key, "=", literal), matches))
         case Compare(key, "!~", literal):
-            return sa.not_(where(Compare(key, "~", literal)))
+            return sa.not_(where(Compare(key, "~", literal), matches))
         case Compare(key, _, Literal(None)):
             return sa.not_(_some(key, sa.true()))
+        case Compare(key, "~", literal) if not key.name.startswith("metrics."):
+            return _some(key, sa.and_(_IS_TEXT, matches(_under(key), literal.text)))
         case Compare(key, op, literal):
             return _some(key, _test(key, op, literal))
 
@@ -83,12 +98,17 @@ def where(node: Node) -> Condition:
 def _some(key: Key, test: Condition) -> Condition:
     """Does one of the run's values under `key` pass the test?"""
     if key.name.startswith("metrics."):
-        rows = sa.select(metrics.c.run).where(metrics.c.key == safe(key.name[8:].rpartition(".")[0]), test)
-    elif key.name == "tags":
-        rows = sa.select(values.c.run).where(values.c.key >= "tag.", values.c.key < "tag/", test)
+        rows = sa.select(metrics.c.run).where(metrics.c.key == short(key.name[8:].rpartition(".")[0]), test)
     else:
-        rows = sa.select(values.c.run).where(values.c.key == key.name, test)
+        rows = sa.select(values.c.run).where(_under(key), test)
     return runs.c.pk.in_(rows)
+
+
+def _under(key: Key) -> Condition:
+    """The rows of `values` that stand under a key."""
+    if key.name == "tags":
+        return sa.and_(values.c.key >= "tag.", values.c.key < "tag/")
+    return values.c.key == short(key.name)
 
 
 def _in(key: Key, literals: Sequence[Literal]) -> Condition:
@@ -103,14 +123,12 @@ def _test(key: Key, op: str, literal: Literal) -> Condition:
     if key.name.startswith("metrics."):
         return _number_test(aggregate(key.name.rpartition(".")[2]), sa.null(), op, literal)
     wanted = literal.value
-    if op == "~":
-        return sa.and_(values.c.kind.in_(("string", "list")), sa.func.besom_match(literal.text, values.c.text))
     if isinstance(wanted, bool):
         return sa.and_(values.c.kind == "bool", values.c.text == str(wanted).lower())
     if isinstance(wanted, str):
-        text = safe(wanted[:TEXT])
+        text = cut(wanted)
         test: Condition = values.c.text == text if op == "=" else ORDER[op](values.c.text, text)
-        return sa.and_(values.c.kind.in_(("string", "list")), test)
+        return sa.and_(_IS_TEXT, test)
     return _number_test(values.c.number, values.c.text, op, literal)
 
 
@@ -134,7 +152,8 @@ def aggregate(name: str, table: Any = metrics) -> Any:
     """An aggregate of a metric (a row of `table`) as a column expression; NULL where it is NaN."""
     m = table.c
     best = sa.case((m.goal == "minimize", m.min), else_=m.max)
-    mean = sa.case((m.finite > 0, m.sum / m.finite))
+    few = sa.func.abs(m.sum) < 1e-290  # PostgreSQL refuses to divide what would become 0
+    mean = sa.case((m.finite == 0, sa.null()), (few, 0.0), else_=m.sum / m.finite)
     return {
         "best": best,
         "last": m.last,
@@ -185,7 +204,7 @@ def _sort_columns(key: Key, query: sa.Select[Any]) -> tuple[list[Any], sa.Select
     if key.name.startswith("metrics."):
         m = metrics.alias()
         name, _, what = key.name[8:].rpartition(".")
-        query = query.outerjoin(m, sa.and_(m.c.run == runs.c.pk, m.c.key == safe(name)))
+        query = query.outerjoin(m, sa.and_(m.c.run == runs.c.pk, m.c.key == short(name)))
         return [aggregate(what, m)], query
     v = values.alias()
     if key.name == "tags":

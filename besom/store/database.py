@@ -1,4 +1,4 @@
-"""One SQLite database: a single writer thread, any number of readers.
+"""One SQLite database: a single writer thread, any number of readers. postgres.py gives the same over PostgreSQL.
 
 `write(work)` runs `work(connection)` on the writer thread inside one ``BEGIN IMMEDIATE`` transaction and returns its
 result; writes of one process therefore never wait for a lock of their own, and those of other processes wait for at most
@@ -13,13 +13,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.pool import QueuePool
 
 from besom.core.errors import BesomError, StoreError, Unavailable
@@ -34,18 +35,26 @@ PAGE = 16384
 class Database:
     """An open database file. `path` may not exist yet; `open_database` (store/migrations) makes and upgrades its tables."""
 
+    reading: Mapping[str, Any] = {}
+    """Execution options of the connections that `read` gives."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.engine = sa.create_engine(
+        engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)),
             poolclass=QueuePool,
             pool_size=8,
             max_overflow=24,
             connect_args={"check_same_thread": False, "timeout": BUSY},
         )
-        sa.event.listen(self.engine, "connect", _prepare)
-        sa.event.listen(self.engine, "begin", _begin)
+        sa.event.listen(engine, "connect", _prepare)
+        sa.event.listen(engine, "begin", _begin)
+        self.start(engine)
+
+    def start(self, engine: sa.Engine) -> None:
+        """Begin to serve with this engine. It starts a write when its connection has the option `besom_write`."""
+        self.engine = engine
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="besom-writer")
         self._closed = threading.Event()
 
@@ -57,7 +66,7 @@ class Database:
 
         def transaction() -> T:
             with (
-                translated(self.path),
+                self.translated(),
                 self.engine.connect().execution_options(besom_write=True) as connection,
                 connection.begin(),
             ):
@@ -68,8 +77,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection that sees one consistent snapshot."""
-        with translated(self.path), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect().execution_options(**self.reading) as connection:
             yield connection
+
+    def translated(self) -> AbstractContextManager[None]:
+        """Errors of the database that pass through leave as besom's."""
+        return translated(self.path)
 
     def close(self) -> None:
         """Finish the writes under way and let go of the file. Idempotent."""
@@ -77,6 +90,21 @@ class Database:
             self._closed.set()
             self._writer.shutdown()
             self.engine.dispose()
+
+
+def upsert(
+    c: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], fields: Sequence[str]
+) -> None:
+    """Insert rows; where a row with the same `keys` is there, give it the new `fields` instead."""
+    statement: Any
+    if c.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # not needed, and not loaded, over SQLite
+
+        statement = insert(table)
+    else:
+        statement = sqlite_insert(table)
+    new = {name: statement.excluded[name] for name in fields}
+    c.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ columns beside it and the table `values` are an index of it and can be made agai
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from besom.core.codec import dump, load
 from besom.core.fold import Metric, RunState
@@ -22,10 +22,13 @@ from besom.core.plain import as_float, untag
 from besom.core.record import Console
 from besom.core.wire import Line
 from besom.store import schema as t
+from besom.store.database import upsert
 from besom.store.ports import Held, Save
 
 TEXT = 2000
-"""Characters of a text that are indexed; a longer one is kept whole in the state."""
+"""Bytes (UTF-8) of a text that are indexed; a longer one is kept whole in the state."""
+KEY = 600
+"""Bytes of a key. An entry of an index of PostgreSQL, key and text and a few more, has at most 2,704."""
 LINE = 64 * 1024
 """Characters of one line of console; a longer one is cut into several."""
 EXACT = 2**53
@@ -72,12 +75,28 @@ def unpack_state(blob: bytes) -> RunState:
 
 
 def safe(text: str) -> str:
-    """`text` as a database can keep it: lone surrogates escaped."""
+    """`text` as every database can keep it: lone surrogates and NUL escaped."""
+    if "\0" in text:
+        text = text.replace("\0", "\\x00")
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
     return text
+
+
+def short(key: str) -> str:
+    """A key as it is indexed: `safe`, and a digest of the whole in place of what is beyond KEY bytes."""
+    key = safe(key)
+    if len(key) * 4 <= KEY or len(raw := key.encode()) <= KEY:
+        return key
+    return f"{raw[: KEY - 33].decode(errors='ignore')}~{hashlib.sha256(raw).hexdigest()[:32]}"
+
+
+def cut(text: str) -> str:
+    """A text as it is indexed: `safe`, and its first TEXT bytes."""
+    text = safe(text[:TEXT])
+    return text if len(text) * 4 <= TEXT else text.encode()[:TEXT].decode(errors="ignore")
 
 
 def typed(value: Any) -> Value | None:
@@ -93,8 +112,8 @@ def typed(value: Any) -> Value | None:
     if isinstance(value, float):
         return Value("number", None, "NaN") if math.isnan(value) else Value("number", value, None)
     if isinstance(value, str):
-        return Value("string", None, safe(value[:TEXT]))
-    return Value("list", None, safe(json.dumps(value, default=repr, separators=(",", ":"))[:TEXT]))
+        return Value("string", None, cut(value))
+    return Value("list", None, cut(json.dumps(value, default=repr, separators=(",", ":"))))
 
 
 def indexed(state: RunState) -> Iterator[tuple[str, Value]]:
@@ -108,7 +127,7 @@ def _indexed_part(prefix: str, part: Mapping[str, Any]) -> Iterator[tuple[str, V
     for key, value in flatten(part, prefix):
         found = typed(value)
         if found is not None:
-            yield safe(key), found
+            yield short(key), found
 
 
 def _indexed_fields(state: RunState) -> Iterator[tuple[str, Value]]:
@@ -117,12 +136,10 @@ def _indexed_fields(state: RunState) -> Iterator[tuple[str, Value]]:
         if value is not None and value != "":
             yield (
                 name,
-                Value("string", None, safe(value[:TEXT]))
-                if isinstance(value, str)
-                else Value("number", float(value), None),
+                Value("string", None, cut(value)) if isinstance(value, str) else Value("number", float(value), None),
             )
     for tag in state.tags:
-        yield f"tag.{safe(tag)}", Value("string", None, safe(tag))
+        yield short(f"tag.{tag}"), Value("string", None, cut(tag))
 
 
 class SqlRuns:
@@ -169,14 +186,7 @@ class SqlRuns:
                 gone,
             )
         if changed:
-            statement = upsert(t.values)
-            c.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["run", "key"],
-                    set_={name: statement.excluded[name] for name in ("kind", "number", "text")},
-                ),
-                changed,
-            )
+            upsert(c, t.values, changed, ("run", "key"), ("kind", "number", "text"))
 
     def delete(self, c: sa.Connection, pk: int) -> None:
         of_run = sa.select(t.metrics.c.pk).where(t.metrics.c.run == pk)
@@ -201,13 +211,7 @@ class SqlRuns:
     def advance(self, c: sa.Connection, positions: Mapping[tuple[int, str], int]) -> None:
         rows = [{"run": run, "stream": stream, "position": at} for (run, stream), at in positions.items()]
         if rows:
-            statement = upsert(t.streams)
-            c.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["run", "stream"], set_={"position": statement.excluded.position}
-                ),
-                rows,
-            )
+            upsert(c, t.streams, rows, ("run", "stream"), ("position",))
 
     def add_text(self, c: sa.Connection, pk: int, texts: Iterable[Console]) -> None:
         last = c.execute(sa.select(sa.func.max(t.console.c.n)).where(t.console.c.run == pk)).scalar()
@@ -228,11 +232,7 @@ class SqlRuns:
                     line = None
             open_lines[text.stream] = line
         if written:
-            statement = upsert(t.console)
-            c.execute(
-                statement.on_conflict_do_update(index_elements=["run", "n"], set_={"text": statement.excluded.text}),
-                list(written.values()),
-            )
+            upsert(c, t.console, list(written.values()), ("run", "n"), ("text",))
 
     def _open_line(self, c: sa.Connection, pk: int, stream: str, since: int) -> dict[str, Any] | None:
         """The line that the stream's next text goes on with; one that lies before `since` is left as it is."""

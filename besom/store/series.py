@@ -32,7 +32,7 @@ from besom.store.chunk import (
     unpack_ints,
     unpack_times,
 )
-from besom.store.meta import EXACT, batches, safe
+from besom.store.meta import EXACT, batches, short
 from besom.store.ports import Aggregate, Extension, Points, Thing
 
 Heads = npt.NDArray[Any]
@@ -187,7 +187,7 @@ class SqlSeries:
         self, c: sa.Connection, runs: Sequence[int], keys: Sequence[str] | None, columns: frozenset[str]
     ) -> Iterator[Points]:
         m = t.metrics.c
-        where = [m.run.in_(runs)] + ([] if keys is None else [m.key.in_([safe(key) for key in keys])])
+        where = [m.run.in_(runs)] + ([] if keys is None else [m.key.in_([short(key) for key in keys])])
         metrics = c.execute(sa.select(m.pk, m.run, m.key, m.whole, m.head).where(*where)).all()
         chunks: dict[int, list[Any]] = {}
         for pks in batches([row.pk for row in metrics]):
@@ -210,7 +210,7 @@ class SqlSeries:
 
     def things(self, c: sa.Connection, run: int, keys: Sequence[str] | None) -> list[Thing]:
         o = t.objects.c
-        where = [o.run == run] + ([] if keys is None else [o.key.in_([safe(key) for key in keys])])
+        where = [o.run == run] + ([] if keys is None else [o.key.in_([short(key) for key in keys])])
         rows = c.execute(sa.select(o.key, o.row, o.step, o.time, o.data).where(*where).order_by(o.row, o.key))
         return [Thing(row.key, row.row, row.step, row.time, load(row.data)) for row in rows]
 
@@ -219,7 +219,7 @@ class SqlSeries:
         columns = (m.run, m.key, m.goal, m.count.label("n"), m.finite, m.min, m.max, m.sum, m.last, m.last_step)
         found: list[Aggregate] = []
         for some in batches(runs):
-            where = [m.run.in_(some)] + ([] if keys is None else [m.key.in_([safe(key) for key in keys])])
+            where = [m.run.in_(some)] + ([] if keys is None else [m.key.in_([short(key) for key in keys])])
             for r in c.execute(sa.select(*columns).where(*where).order_by(m.run, m.key)):
                 mean = _number(r.sum) / r.finite if r.finite else math.nan
                 found.append(
@@ -246,7 +246,7 @@ class SqlSeries:
 def _thing(extension: Extension, i: int, key: str, value: Any) -> dict[str, Any]:
     row = extension.rows[i]
     return {
-        "run": extension.pk, "key": safe(key), "row": extension.first + i, "step": row.step, "time": row.time,
+        "run": extension.pk, "key": short(key), "row": extension.first + i, "step": row.step, "time": row.time,
         "data": dump(value),
     }  # fmt: skip
 
@@ -276,10 +276,10 @@ def _columns(rows: Sequence[Any]) -> tuple[dict[str, _Column], list[tuple[int, s
                 continue
             column = indexes.get(key)
             if column is None:
-                column = indexes[key] = named.setdefault(safe(key), ([], []))
+                column = indexes[key] = named.setdefault(short(key), ([], []))
             column[0].append(i)
             column[1].append(value)
-    fractions = {safe(key) for key in broken}
+    fractions = {short(key) for key in broken}
     return {name: _Column(places, values, name not in fractions) for name, (places, values) in named.items()}, odd
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ class Lab:
 
     entity, project, began = "ann", "dkt", 1_700_000_000.0
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Path | str) -> None:
         self.now = self.began
-        self.file = folder / "besom.db"
+        self.place = place
         self.hub = self.open()
 
     def open(self) -> Hub:
-        """Another hub over the same file, as another process has it."""
-        return Hub(open_database(self.file), clock=lambda: self.now)
+        """Another hub over the same store, as another process has it."""
+        return Hub(open_database(self.place), clock=lambda: self.now)
 
     def path(self, id: str) -> RunPath:
         return RunPath(self.entity, self.project, id)
@@ -78,7 +78,7 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    lab = Lab(tmp_path / "lab")
+def lab(tmp_path: Path, place: Callable[[Path], Path | str]) -> Iterator[Lab]:
+    lab = Lab(place(tmp_path / "lab"))
     yield lab
     lab.hub.database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,9 @@ class Webhook:
 class World:
     """A hub with a clock that the test moves."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Path | str) -> None:
         self.now = 1_700_000_000.0
-        self.database = open_database(folder / "besom.db")
+        self.database = open_database(place)
         self.hub = Hub(self.database, clock=lambda: self.now)
 
     def send(self, *records: rec.Record, stream: str = "s", run: RunPath = RUN) -> None:
@@ -90,8 +90,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, place: Callable[[Path], Path | str]) -> Iterator[World]:
+    world = World(place(tmp_path))
     yield world
     world.database.close()
 

@@ -123,6 +123,7 @@ class Anything:
 
     def __init__(self, names: Any) -> None:
         self.names = names
+        self.matching = names.matching
 
     def has(self, key: str) -> bool:
         return key.startswith("metrics.") or self.names.has(key)
@@ -136,6 +137,7 @@ class Anything:
 
 @pytest.fixture
 def lab_class(lab: Any) -> type:
+    lab.hub.database.close()
     return type(lab)
 
 
@@ -143,11 +145,13 @@ def lab_class(lab: Any) -> type:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(RUNS, st.lists(FILTERS, min_size=10, max_size=10))
-def test_sql_and_python_agree(lab_class: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[Any], filters: list[Any]) -> None:  # fmt: skip
+def test_sql_and_python_agree(lab_class: Any, tmp_path: Path, place: Any, monkeypatch: pytest.MonkeyPatch, runs: list[Any], filters: list[Any]) -> None:  # fmt: skip
     """400 filters, ten on each of 40 sets of runs."""
     monkeypatch.setattr(where, "ProjectKeys", lambda *a: Anything(ProjectKeys(*a)))
     folder = tmp_path / f"world{len(list(tmp_path.iterdir()))}"
-    lab = lab_class(folder)
+    folder.mkdir()
+    place.again()
+    lab = lab_class(place(folder))
     world = World(lab, runs)
     for node in filters:
         text = to_text(node)

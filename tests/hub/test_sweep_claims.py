@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -22,9 +23,11 @@ CELLS = {
 }
 
 
-def test_eight_agents_over_two_hubs_take_each_of_64_cells_once(tmp_path: Path) -> None:
-    """Two hubs over one file are two processes, as far as the claim is concerned: they share nothing but the database."""
-    databases = [open_database(tmp_path / "besom.db") for _ in range(2)]
+def test_eight_agents_over_two_hubs_take_each_of_64_cells_once(
+    tmp_path: Path, place: Callable[[Path], Path | str]
+) -> None:
+    """Two hubs over one store are two processes, as far as the claim is concerned: they share nothing but the database."""
+    databases = [open_database(place(tmp_path)) for _ in range(2)]
     hubs = [Hub(database) for database in databases]
     sweep = hubs[0].create_sweep("ann", "dkt", CELLS)
     taken: list[tuple[int, ...]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,9 @@ RANDOM = {**GRID, "method": "random", "parameters": {"x": {"min": 0.0, "max": 1.
 class World:
     """A hub, a clock that the test moves, and a sweep."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Path | str) -> None:
         self.now = 1_700_000_000.0
-        self.database = open_database(folder / "besom.db")
+        self.database = open_database(place)
         self.hub = Hub(self.database, clock=lambda: self.now)
         self._streams = itertools.count()
 
@@ -89,8 +89,8 @@ class Player:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
+def world(tmp_path: Path, place: Callable[[Path], Path | str]) -> Iterator[World]:
+    world = World(place(tmp_path))
     yield world
     world.database.close()
 
@@ -282,16 +282,43 @@ def test_run_cap_counts_runs_and_not_attempts(world: World) -> None:
     assert kinds(orders) == ["exit"] and "run_cap of 2 runs" in orders.commands[0].reason
 
 
-def test_the_target_ends_the_sweep_and_running_runs_go_on(world: World) -> None:
-    sweep = world.sweep(RANDOM, metric={"name": "loss", "target": 0.1})
+@pytest.mark.parametrize(
+    "goals",
+    [
+        {"metric": {"name": "loss", "target": 0.1}},
+        {"metric": None, "metrics": [{"name": "ms", "max": 9}, {"name": "loss", "target": 0.1, "goal": "minimize"}]},
+    ],
+)
+def test_the_target_ends_the_sweep_and_running_runs_go_on(world: World, goals: dict[str, Any]) -> None:
+    sweep = world.sweep(RANDOM, **goals)
     one, two = world.agent(sweep), world.agent(sweep)
     first, second = one.take(), two.take()
     world.logs(first.run, 0.05)
+    world.logs(first.run, 5.0, key="ms")
     orders = one.beat()
     assert kinds(orders) == ["exit"] and "reached the target with 0.05" in orders.commands[0].reason
     assert kinds(two.beat(want=0)) == ["exit"]
     two.end(second)
     assert [t.state for t in world.look(sweep).trials] == ["running", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return [{'x': 0.5}][len(trials):]", "no further point to try after 1 runs"),
+        ("return 1 / 0", "division by zero"),
+    ],
+)
+def test_a_function_that_ends_or_breaks_is_told_to_the_agent(
+    world: World, tmp_path: Path, body: str, told: str
+) -> None:
+    (tmp_path / "mine.py").write_text(f"def choose(sweep, trials, n):\n    {body}\n")
+    agent = world.agent(world.sweep(RANDOM, method="custom", custom=f"{tmp_path}/mine.py:choose"))
+    if "zero" in told:
+        with pytest.raises(UsageError, match=told):
+            agent.beat()
+    else:
+        assert told in agent.end(agent.take(), want=1).commands[0].reason
 
 
 def test_hyperband_ends_the_worse_half_and_says_why(world: World) -> None:

@@ -1,8 +1,11 @@
-"""Our own store keeps the contract that every store must."""
+"""Our own store keeps the contract that every store must, over both of its databases."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from besom.store.database import Database
 from besom.store.meta import SqlRuns
@@ -11,9 +14,13 @@ from besom.store.series import SqlSeries
 from besom.testing.store import RunsContract, SeriesContract
 
 
-class _Sqlite:
+class _Ours:
+    @pytest.fixture(autouse=True)
+    def at(self, place: Callable[[Path], Path | str]) -> None:
+        self.place = place
+
     def open_store(self, folder: Path) -> Database:
-        return open_database(folder / "besom.db")
+        return open_database(self.place(folder))
 
     def runs(self) -> SqlRuns:
         return SqlRuns()
@@ -22,9 +29,9 @@ class _Sqlite:
         return SqlSeries()
 
 
-class TestSqliteRuns(_Sqlite, RunsContract):
+class TestRuns(_Ours, RunsContract):
     pass
 
 
-class TestSqliteSeries(_Sqlite, SeriesContract):
+class TestSeries(_Ours, SeriesContract):
     pass

@@ -1,4 +1,4 @@
-"""Opening a store file: new ones are made, older ones are upgraded, newer ones are refused untouched.
+"""Opening a store: new ones are made, older ones are upgraded, newer ones are refused untouched.
 
 Revisions are Alembic's, one file each in versions/, run from the package with no alembic.ini. Alembic is loaded only
 when there is something to do, because it costs more than all else that a short command does.
@@ -18,26 +18,37 @@ REVISIONS = ("0001", "0002")
 """All revisions, oldest first; the last one is what this code reads and writes. Held to versions/ by a test."""
 
 
-def open_database(path: Path) -> Database:
-    """The store at `path`, at the newest revision; made when it does not exist.
+def open_database(place: Path | str) -> Database:
+    """The store at `place`, a file or the address of a PostgreSQL database, at the newest revision; a file is made when it
+    does not exist.
 
-    Several processes may open a fresh or an old file at once: one of them upgrades, the others wait. Raises StoreError,
-    and leaves the file as it is, when a newer besom has written it or when it is no store of besom.
+    Several processes may open a fresh or an old store at once: one of them upgrades, the others wait. Raises StoreError,
+    and leaves the store as it is, when a newer besom has written it or when it is no store of besom.
     """
-    held = revision(path)
+    if isinstance(place, str):
+        postgres = importlib.import_module("besom.store.postgres")
+        database: Database = postgres.Postgres(place)
+    else:
+        held = _known(place, revision(place))
+        database = Database(place)
+    try:
+        if isinstance(place, str):
+            held = _known(database, postgres.revision(database))
+        if held != REVISIONS[-1]:
+            importlib.import_module("besom.store.migrations.upgrade").upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _known(store: object, held: str | None) -> str | None:
     if held is not None and held not in REVISIONS:
         raise StoreError(
-            f"{path} was written by a newer besom (its revision is {held}, this one knows up to {REVISIONS[-1]}); "
-            "upgrade besom with `pip install -U besom`, the file has not been touched"
+            f"{store} was written by a newer besom (its revision is {held}, this one knows up to {REVISIONS[-1]}); "
+            "upgrade besom with `pip install -U besom`, the store has not been touched"
         )
-    database = Database(path)
-    if held != REVISIONS[-1]:
-        try:
-            importlib.import_module("besom.store.migrations.upgrade").upgrade(database)
-        except BaseException:
-            database.close()
-            raise
-    return database
+    return held
 
 
 def revision(path: Path) -> str | None:
