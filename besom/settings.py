@@ -66,7 +66,9 @@ BY_NAME = {field.name: field for field in FIELDS}
 
 AGENT_NAMES = ("BESOM_AGENT_KILL_DELAY", "BESOM_AGENT_DISABLE_FLAPPING", "BESOM_AGENT_MAX_INITIAL_FAILURES")
 """Variables that only `besom agent` reads; docs/sweep-yaml.md has their lines."""
-_OWN_NAMES = frozenset({name for field in FIELDS for name in field.environment} | {"BESOM_CONFIG_DIR", *AGENT_NAMES})
+_OWN_NAMES = frozenset(
+    {name for field in FIELDS for name in field.environment} | {"BESOM_CONFIG_DIR", "BESOM_PARENT", *AGENT_NAMES}
+)
 _NOT_OBEYED = ("WANDB_BASE_URL", "WANDB_API_KEY")
 _SPELLINGS: dict[str, dict[str, str]] = {
     "mode": {"dryrun": "offline", "run": "online", "shared": "online"},

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from besom import settings as module
+from besom.agents.program import ENVIRONMENT
 from besom.core.errors import ConfigError
 from besom.settings import FIELDS, Settings, load, save, server_folder
 
@@ -114,6 +115,13 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path) -> None:
     path.write_text('mode = "off"\n')
     with pytest.raises(ConfigError, match=r"besom\.toml: mode: mode is one of"):
         load()
+
+
+def test_what_an_agent_tells_its_program_is_no_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT:
+        if name.startswith("BESOM_"):
+            monkeypatch.setenv(name, "1")
+    assert load().warnings == ()
 
 
 @pytest.mark.parametrize("how", ["file", "environment", "argument", "object"])

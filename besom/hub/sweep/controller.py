@@ -333,11 +333,14 @@ class Controller:
             room = want if cap is None else min(want, cap - len(trials))
             seed = zlib.crc32(str(sweep.path).encode())
             known = [*self._for_search(sweep, trials), *self._earlier(sweep)] if room > 0 else []
-            enough = search.done(sweep.config, known)
+            try:
+                enough = search.done(sweep.config, known)
+                found = search.suggest(sweep.config, known, room, seed) if room > 0 and not enough else []
+            except search.SpaceError as error:  # somebody's function or sampler fails: the agent leaves and says so
+                raise UsageError(f"no trial can be chosen for {sweep.path}: {error}") from error
             if enough:
                 self._finish(sweep, enough)
                 return []
-            found = search.suggest(sweep.config, known, room, seed) if room > 0 else []
             if not found:
                 if ended(trials) == len(trials):
                     self._finish(sweep, why_full(sweep, trials))

@@ -43,8 +43,10 @@ def why_full(sweep: SweepRow, trials: Sequence[TrialRow]) -> str:
 
 
 def _reached(sweep: SweepRow, value: float) -> bool:
-    """`value` is as good as metric.target."""
-    target = (sweep.config.get("metric") or {}).get("target")
+    """`value` is as good as the target of the first goal."""
+    name, goal, _ = metric_of(sweep.config)
+    metrics = [sweep.config.get("metric") or {}, *(sweep.config.get("metrics") or ())]
+    target = next((m.get("target") for m in metrics if m.get("name") == name), None)
     if target is None:
         return False
-    return value >= float(target) if metric_of(sweep.config)[1] == "maximize" else value <= float(target)
+    return value >= float(target) if goal == "maximize" else value <= float(target)
