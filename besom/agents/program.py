@@ -46,6 +46,8 @@ ENVIRONMENT = (
 )  # fmt: skip
 TAIL = 20
 """Lines of a process that are kept for the case that it fails."""
+LONGEST = 1 << 16
+"""Bytes of a line that are held; a progress bar may write for hours without an end of line."""
 _MACRO = re.compile(r"\$\{([^${}]*)\}")
 _FOREIGN = re.compile(r"^\s*(?:(?:import|from)\s+|import\s[^#\n]*,\s*)wandb\b", re.M)
 _PDEATHSIG = 1
@@ -350,7 +352,7 @@ class Process:
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
     """Lines of a process as text, without their ends; of a line that was rewritten by carriage returns the last state."""
-    for line in stream:
+    for line in iter(lambda: stream.readline(LONGEST), b""):
         yield line.decode("utf-8", "replace").rstrip("\r\n").rpartition("\r")[2]
 
 

@@ -36,11 +36,17 @@ class BesomCallback(keras.callbacks.Callback):  # type: ignore[misc,unused-ignor
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._batches += 1
         if self._every and self._batches % self._every == 0:
-            besom.log({f"batch/{key}": float(value) for key, value in (logs or {}).items()}, step=self._batches)
+            besom.log({f"batch/{key}": value for key, value in _row(logs).items()}, step=self._batches)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        row: dict[str, Any] = {key: float(value) for key, value in (logs or {}).items()}
+        row = _row(logs)
         rate = getattr(getattr(self.model, "optimizer", None), "learning_rate", None)
         if rate is not None:
             row["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
         besom.log({**row, "epoch": epoch}, step=self._batches if self._every else epoch)
+
+
+def _row(logs: dict[str, Any] | None) -> dict[str, Any]:
+    """Metrics as numbers; one with a number for each class, as of ``F1Score(average=None)``, becomes ``name.0``, ``name.1`` ..."""
+    found = {key: keras.ops.convert_to_numpy(value) for key, value in (logs or {}).items()}
+    return {key: dict(enumerate(each.ravel().tolist())) if each.ndim else each.item() for key, each in found.items()}

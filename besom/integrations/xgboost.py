@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from xgboost.callback import TrainingCallback
+from xgboost.core import XGBoostError
 
 import besom
 
@@ -64,8 +65,10 @@ class BesomCallback(TrainingCallback):  # type: ignore[misc,unused-ignore]  # th
             with contextlib.suppress(AttributeError, TypeError):  # it did not stop early
                 besom.summary[name] = getattr(model, name)
         if self._importance and hasattr(model, "get_score"):
-            scores = sorted(model.get_score(importance_type=self._importance).items(), key=lambda pair: -pair[1])
-            if scores:
+            found: dict[str, Any] = {}
+            with contextlib.suppress(XGBoostError):  # a linear booster has no gain
+                found = model.get_score(importance_type=self._importance)
+            if scores := sorted(found.items(), key=lambda pair: -pair[1]):
                 besom.log({"feature_importance": besom.Table(["feature", self._importance], scores)})
         return model
 

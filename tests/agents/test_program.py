@@ -248,6 +248,12 @@ def test_a_progress_bar_is_its_last_state_and_bytes_that_are_no_text_do_no_harm(
     assert ran.lines == ["100%", "�"]
 
 
+def test_a_bar_without_an_end_of_line_is_not_held_for_ever() -> None:
+    ran = Ran(sys.executable, "-c", r"import sys; sys.stdout.write('%7d\r' * 40_000 % tuple(range(40_000)))")
+    assert ran.wait() == 0
+    assert max(map(len, ran.lines)) <= 7 and len(ran.lines) == 5 and ran.lines[0].strip() == "8191"
+
+
 def test_stdin_is_closed() -> None:
     ran = Ran(sys.executable, "-c", "print(repr(input() if False else __import__('sys').stdin.read()))")
     assert ran.wait() == 0 and ran.lines == ["''"]

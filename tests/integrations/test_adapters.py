@@ -80,6 +80,12 @@ def test_xgboost_cv_and_its_estimators(own_home: Path) -> None:
         model = xgboost.XGBClassifier(n_estimators=3, n_jobs=1, callbacks=[BesomCallback(prefix="xgb/")])
         model.fit(X[:150], Y[:150], eval_set=[(X[150:], Y[150:])], verbose=False)
     assert len(curve(only("estimator"), "xgb/validation_0/logloss")) == 3
+    with besom.init(project="linear"):
+        data = xgboost.DMatrix(X, Y)
+        xgboost.train(
+            {"booster": "gblinear"}, data, 2, evals=[(data, "t")], verbose_eval=False, callbacks=[BesomCallback()]
+        )
+    assert len(curve(only("linear"), "t/rmse")) == 2
     with pytest.raises(ValueError, match="period counts iterations from 1"):
         BesomCallback(period=0)
 
@@ -117,6 +123,19 @@ def test_every_candidate_of_a_search_becomes_a_run(own_home: Path) -> None:
     best = runs[search.best_params_["C"]]
     assert best.summary["accuracy"] == search.best_score_ and (best.name, best.summary["rank"]) == ("rank-1", 1)
     assert np.mean(curve(best, "accuracy")) == pytest.approx(search.best_score_) and len(curve(best, "accuracy")) == 4
+
+
+def test_keras_logs_a_metric_of_each_class(own_home: Path) -> None:
+    import keras
+
+    from besom.integrations.keras import BesomCallback
+
+    with besom.init(project="classes"):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score(average=None)])
+        model.fit(X, np.eye(2)[Y], epochs=1, verbose=0, callbacks=[BesomCallback(log_freq=1)])
+    run = only("classes")
+    assert {"f1_score.0", "f1_score.1", "batch/f1_score.1"} <= run.summary.keys()
 
 
 def test_keras_logs_epochs_and_batches(own_home: Path) -> None:
