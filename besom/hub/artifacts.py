@@ -5,6 +5,7 @@ Serves ingest (`keep`) and the questions which files a run has, and what an arti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,8 @@ from besom.core.record import Artifact, File, Record
 from besom.store import schema as t
 from besom.store.database import upsert
 from besom.store.meta import short
+
+_VERSION = re.compile(r"v\d+")
 
 
 def keep(c: sa.Connection, run: int, records: Iterable[Record]) -> None:
@@ -43,7 +46,7 @@ def find(c: sa.Connection, path: RunPath) -> ArtifactView:
     """The version of an artifact that NAME or NAME:ALIAS (in place of a run's id) names. Raises NotFound.
 
     Each content that runs of the project logged under a name is a version, v0 first; logged again it is the same one. An alias is
-    at the version that was given it last, `latest` at the one logged last.
+    at the version that was given it last, `latest` at the one logged last; v0, v1 ... are nobody's to give.
     """
     name, _, alias = path.id.partition(":")
     a, r = t.artifacts.c, t.runs.c
@@ -58,7 +61,8 @@ def find(c: sa.Connection, path: RunPath) -> ArtifactView:
             content = (*sorted(record.entries.items()), repr(record.meta.get("references")))
             n = versions.setdefault(content, len(versions))
             last[n] = (record, run)
-            labels |= dict.fromkeys((*record.aliases, "latest"), n) | {f"v{n}": n}
+            given = (alias for alias in (*record.aliases, "latest") if not _VERSION.fullmatch(alias))
+            labels |= dict.fromkeys(given, n) | {f"v{n}": n}
     if not labels:
         raise NotFound(f"no run of {path.entity}/{path.project} has logged an artifact {name!r}")
     at = labels.get(alias or "latest")

@@ -13,6 +13,7 @@ from typing import Any
 
 from besom.core.errors import NotFound
 from besom.core.names import new_id
+from besom.sdk import notice
 
 _PIECE = 1 << 20
 
@@ -53,6 +54,13 @@ class Artifact:
     def keep(self, blobs: Path) -> dict[str, str]:
         """Copy all content into `blobs`; path within the artifact -> SHA-256."""
         return {name: keep_file(path, blobs)[0] for name, path in self._files.items()}
+
+    def label(self) -> str:
+        """The name under which it is logged: a / or a : in it would be read as a place or a version."""
+        kept = self.name.replace("/", "-").replace(":", "-")
+        if kept != self.name:
+            notice.warn(f"the name of an artifact has no / and no : in it; {self.name!r} is kept as {kept!r}")
+        return kept
 
     def wait(self, timeout: float | None = None) -> Artifact:
         """Nothing to wait for: what is logged is kept."""

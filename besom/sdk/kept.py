@@ -59,6 +59,14 @@ class Kept(Artifact):
         """Other names of this version."""
         return list(self.view.aliases)
 
+    def keep(self, blobs: Path) -> dict[str, str]:
+        """Its content is where it is; logged again it is the same version, by more names."""
+        return self.entries
+
+    def label(self) -> str:
+        """Its name without a place and a version."""
+        return self._wanted.partition(":")[0]
+
     def download(self, root: Any = None, **_: Any) -> str:
         """Fetch its files into `root` (``artifacts/NAME:VERSION``) and return that folder. Raises NotFound."""
         view = self.view

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from besom.core import record as rec
 from besom.core.codec import HISTORY, encode_history, quick
-from besom.core.errors import Stopped, UsageError, did_you_mean
+from besom.core.errors import BesomError, Stopped, UsageError, did_you_mean
 from besom.sdk import artifact, ending, greeting, media, notice
 from besom.sdk.artifact import Artifact
 from besom.sdk.config import Config
@@ -262,11 +262,11 @@ class Run(Identity):
         made = artifact.coerce(artifact_or_path, name or f"run-{self.id}", type or "unspecified")
         try:
             entries = {} if self.disabled else made.keep(self._settings.blobs)
-        except OSError as error:
+        except (OSError, BesomError) as error:
             self._writer.drop(error)
             return made
         labels = tuple(aliases or ("latest",))
-        self._write(rec.Artifact(made.name, made.type, entries, labels, False, dict(made.metadata)))
+        self._write(rec.Artifact(made.label(), made.type, entries, labels, False, dict(made.metadata)))
         return made
 
     def use_artifact(self, artifact_or_name: Artifact | str, type: str | None = None, **_: Any) -> Artifact:

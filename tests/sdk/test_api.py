@@ -278,7 +278,9 @@ def test_all_ranks_fetch_into_one_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "m.pt").read_bytes() == content
 
 
-def test_files_and_artifacts_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_artifacts_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x.txt").write_text("first")
@@ -304,6 +306,15 @@ def test_files_and_artifacts_come_back(tmp_path: Path, monkeypatch: pytest.Monke
         assert Path(run.use_artifact("dkt/set:v0").download("old"), "x.txt").read_text() == "first"
         with pytest.raises(NotFound, match="no version 'none'"):
             run.use_artifact("set:none").download()
-    assert besom.Api(overrides={"project": "dkt"}).artifact("set:clean").aliases == ["clean", "latest"]
+    api = besom.Api(overrides={"project": "dkt"})
+    assert api.artifact("set:clean").aliases == ["clean", "latest"]
+    with besom.init(project="dkt") as run:
+        run.log_artifact(api.artifact("set:v0"), aliases=["prod", "v1"])
+        run.log_artifact("data", name="a/b:c")
+        run.log_artifact(run.use_artifact("set:none"))
+    assert [api.artifact(f"set:{alias}").version for alias in ("prod", "v1", "latest")] == ["v0", "v1", "v0"]
+    assert Path(api.artifact("set:prod").download("third"), "x.txt").read_text() == "first"
+    assert list(api.artifact("a-b-c").entries) == ["x.txt"] and "is kept as 'a-b-c'" in capsys.readouterr().err
+    assert sum(run.dropped.values()) == 1
     with pytest.raises(NotFound):
         besom.Api().artifact("dkt/other:latest")
