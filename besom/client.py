@@ -378,7 +378,9 @@ def _problem(status: int, body: bytes, headers: httpx.Headers) -> BesomError:
         return Unavailable(problem.message, retry_after=_retry_after(headers, problem))
     if problem.error == "FilterError":
         return errors.FilterError(problem.message, position=problem.position or 0)
-    kinds: dict[str, type[BesomError]] = {"ConfigError": errors.ConfigError, "NotFound": errors.NotFound}
+    kinds: dict[str, type[BesomError]] = {
+        kind.__name__: kind for kind in (errors.ConfigError, errors.NotFound, errors.Refused)
+    }
     return kinds.get(problem.error, UsageError)(problem.message)
 
 

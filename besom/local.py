@@ -11,6 +11,7 @@ import logging
 import logging.handlers
 import os
 import random
+import secrets
 import socket
 import threading
 import time
@@ -32,6 +33,7 @@ from besom.journal.ship import ship
 from besom.server.app import Application, Endpoint
 from besom.server.contents import Contents
 from besom.server.folder import FileLock, Folder, Journals, run_of
+from besom.server.gate import Gate
 from besom.server.route import Route
 from besom.server.serve import Server, Timer, address, listen
 from besom.settings import Settings
@@ -127,39 +129,74 @@ def serve(
     port: int = 8080,
     ready: Callable[[str], None] | None = None,
     doors: Iterable[Door] = (),
+    team: bool = False,
+    hosts: Iterable[str] = (),
 ) -> None:
     """Serve the user's store until SIGTERM or Ctrl-C. `ready` is told the address as soon as it answers; port 0 takes any.
-    `doors`: for foreign clients.
+    `doors`: for foreign clients. `team`: to its users only, also where others can reach it. `hosts`: further names of this machine.
 
-    Raises UsageError for an address or port that cannot be had, and StoreError for a store that cannot be opened.
+    Raises UsageError for an address or port that cannot be had and for a team without an admin, and StoreError for a store that
+    cannot be opened.
     """
-    sock = listen(host, port)
+    sock = listen(host, port, team)
     with sock:
-        _Service(settings, doors).run(address(sock), [sock], ready)
+        _Service(settings, doors, team, hosts).run(address(sock), [sock], ready)
+
+
+def assemble(
+    settings: Settings,
+    hub: Callable[[], Hub],
+    catch_up: Callable[[], object],
+    *,
+    doors: Iterable[Door] = (),
+    team: bool = False,
+    hosts: Iterable[str] = (),
+) -> Application:
+    """What `serve` serves: the application with all its doors behind one gate."""
+    gate = Gate(hub, secret=lambda: _secret(settings.dir / "signing.key"), team=team)
+    blobs, named = Blobs(settings.blobs), list(hosts)
+    return Application(
+        hub,
+        catch_up=catch_up,
+        changed=lambda what: _changed(settings, what),
+        hosts=named if named or not team else None,
+        gate=gate,
+        doors=[
+            *Contents(gate.guarded, blobs, catch_up).routes,
+            *(place for door in doors for place in door(gate.guarded, blobs, settings.entity, catch_up).routes),
+        ],
+    )
+
+
+def _secret(path: Path) -> bytes:
+    """The 32 bytes that this store signs addresses with, made once and readable to its owner only."""
+    try:
+        found = path.read_bytes()
+        if len(found) == 32:
+            return found
+    except FileNotFoundError:
+        pass
+    fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(32))
+    try:
+        os.link(fresh, path)  # the first of several processes wins
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_bytes()
 
 
 class _Service:
     """One `serve`: the application, the store that opens behind it, and the timers."""
 
-    def __init__(self, settings: Settings, doors: Iterable[Door]) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, doors: Iterable[Door], team: bool, hosts: Iterable[str]) -> None:
+        self._settings, self._team = settings, team
         self._store: Store | None = None
         self._fault: Exception | None = None
         self._at = ""
-        blobs = Blobs(settings.blobs)
-        self._app = Application(
-            lambda: self._ready().hub,
-            catch_up=self._catch_up,
-            changed=lambda what: _changed(settings, what),
-            doors=[
-                *Contents(lambda: self._ready().hub, blobs, self._catch_up).routes,
-                *(
-                    place
-                    for door in doors
-                    for place in door(lambda: self._ready().hub, blobs, settings.entity, self._catch_up).routes
-                ),
-            ],
-        )
+        self._app = assemble(settings, lambda: self._ready().hub, self._catch_up, doors=doors, team=team, hosts=hosts)
         self._server = Server(self._app)
         self._timers = [Timer("journals", self._look), Timer("alerts", self._send), Timer("leases", self._reap)]
 
@@ -182,7 +219,10 @@ class _Service:
 
     def _open(self) -> None:
         try:
-            self._store = open_store(self._settings)
+            store = open_store(self._settings)
+            if self._team and not store.hub.access.ready():
+                raise UsageError("a team's server needs an admin first: besom user add NAME --admin")
+            self._store = store
             self._store.hub.alerting.address = self._at
         except Exception as error:  # whatever it is, it is raised by `run`
             self._fault = error

@@ -35,11 +35,17 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "journal": ("besom.cli.journal:journal", "Look into the files that runs write."),
     },
     "Server and settings": {
-        "server": ("besom.cli.server:server", "Serve the page and the API on this machine."),
+        "server": ("besom.cli.server:server", "Serve the page and the API, for you or a team."),
         "login": ("besom.cli.settings:login", "Choose the server that runs are sent to, and keep its key."),
         "settings": ("besom.cli.settings:settings", "Show every setting and where its value came from."),
         "alerts": ("besom.cli.alerts:alerts", "Send alerts and the ends of runs to Slack."),
         "version": ("besom.cli.settings:version", "Show the version."),
+    },
+    "Users of a server": {
+        "user": ("besom.cli.users:user", "Add, remove and list users."),
+        "team": ("besom.cli.users:team", "Give users roles in teams, and share projects."),
+        "key": ("besom.cli.users:key", "Create, list and revoke API keys."),
+        "audit": ("besom.cli.users:audit", "Show logins and changes of users, roles and keys."),
     },
     "": {"deliver": ("besom.cli.deliver:deliver", "Carry what runs wrote to the server, and send alerts.")},
 }

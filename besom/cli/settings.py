@@ -45,6 +45,8 @@ def login(key: str | None, host: str | None, local: bool, verify: bool) -> None:
         try:
             with Client(address, api_key=key or now.api_key, patience=3.0) as client:
                 client.health()
+                if key:
+                    client.projects()  # a server with users says here whether it knows the key
         except Unavailable as error:
             raise Unavailable(f"{error}. Nothing was changed; --no-verify keeps it all the same") from None
     changes: dict[str, Any] = {"server": address} if host else {}

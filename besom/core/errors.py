@@ -4,6 +4,7 @@
     |-- UsageError            the caller's input is wrong; the message says what is allowed
     |   |-- ConfigError       a sweep.yaml or a setting: carries `where` (file, key)
     |   |-- FilterError       a filter text: carries `position` in the text
+    |   |-- Refused           who asks may see it, and not do this
     |   `-- NotFound          an id, a project or a file that does not exist
     |-- StoreError            what is kept could not be read or written
     |   |-- JournalFull       no room left on the disk for one more record
@@ -44,6 +45,10 @@ class FilterError(UsageError):
     def __init__(self, message: str, *, position: int = 0) -> None:
         super().__init__(message)
         self.position = position
+
+
+class Refused(UsageError):
+    """Who asks may not do this: they are not known, or their role or key does not reach so far."""
 
 
 class NotFound(UsageError):

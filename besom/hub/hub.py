@@ -2,7 +2,8 @@
 
 Walks: `append` ends walk 1 (a batch of records becomes state, curves, lines of console and an index); the questions
 (`runs`, `keys`, `groups`, `curves`, `rows`, ...) read what it kept. Doors (HTTP, a folder of journals, importers) call these
-methods and add no rules. The hub knows no HTTP, no journals and no users' rights: `access.py` says who may what.
+methods and add no rules. The hub knows no HTTP, no journals and no users' rights: `access.py` says who may what, and
+`guarded.py` is this face for one of many users.
 
 All methods are safe from every thread and from several processes over one store. Answers are the frozen values of
 core/wire.py. Wrong input raises UsageError (FilterError with its position, NotFound), never anything else.
@@ -36,6 +37,7 @@ from besom.core.wire import (
     SweepView,
 )
 from besom.hub import artifacts, bus, curves, facets, query, reaper
+from besom.hub.access import LOCAL, Access, Who
 from besom.hub.alerts import Alerting
 from besom.hub.ingest import Delivery, Ingest, Watcher
 from besom.hub.sweep.controller import Controller
@@ -45,10 +47,14 @@ from besom.store.database import Database
 class Hub:
     """The use cases over one store. `clock`: seconds since the epoch, UTC; only leases and new rows read it."""
 
+    who: Who = LOCAL
+    """Who asks. Whoever holds this object is the owner of the store."""
+
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self.database = database
         self.clock = clock
         self.watchers: list[Watcher] = []
+        self.access = Access(database, clock)
         self._ingest = Ingest(database, clock, self.watchers)
         self._since = clock()
         self.alerting = Alerting(database, clock=clock)
@@ -155,6 +161,11 @@ class Hub:
         with self.database.read() as c:
             return artifacts.find(c, path)
 
+    def owners(self, digest: str) -> frozenset[tuple[str, str]]:
+        """The (entity, project) of all runs that have a file or an artifact's file with this content."""
+        with self.database.read() as c:
+            return artifacts.owners(c, digest)
+
     # Questions over many runs
 
     def keys(self, entity: str, project: str, *, filter: str = "") -> Keys:
@@ -231,6 +242,10 @@ class Hub:
     def beat(self, id: str, beat: Beat) -> Orders:
         """An agent's heartbeat: what runs, what ended, what it would take. Raises NotFound."""
         return self._sweeps.beat(id, beat)
+
+    def sweep_of(self, agent: str) -> SweepPath:
+        """The sweep of an agent. Raises NotFound."""
+        return self._sweeps.of_agent(agent)
 
     def leave(self, id: str) -> None:
         """An agent goes; trials that it still held are given back. Raises NotFound."""

@@ -27,7 +27,7 @@ IMPUTE = ("worst", "best", "latest")
 WHILE_RUNNING = ("false", *IMPUTE)
 AGGREGATES = ("best", "last", "mean_last_5")
 MEAN_LAST = re.compile(r"mean_last_([1-9]\d{0,5})")
-BLOCK = 64  # rows of a front that are compared with all others at once
+BLOCK = 8  # rows of a front that are compared with all others at once
 KEYS = ("name", "goal", "target", "impute", "impute_while_running", "agg")
 
 

@@ -17,7 +17,7 @@ import msgspec
 from starlette.responses import Response
 
 from besom.core import exact, wire
-from besom.core.errors import BesomError, FilterError, NotFound, StoreError, Unavailable, UsageError
+from besom.core.errors import BesomError, FilterError, NotFound, Refused, StoreError, Unavailable, UsageError
 from besom.server.route import JSON, MSGPACK, TooLarge, WrongType
 
 log = logging.getLogger("besom.server")
@@ -118,6 +118,8 @@ def described(error: Exception) -> tuple[int, wire.Problem]:
     match error:
         case NotFound():
             return 404, wire.Problem(name, str(error))
+        case Refused():
+            return 403, wire.Problem(name, str(error))
         case FilterError():
             return 400, wire.Problem(name, str(error), position=error.position)
         case TooLarge():

@@ -1,4 +1,4 @@
-"""The application: routes and middleware, nothing else. Walk 2: request -> guard -> route -> one hub method -> answer.
+"""The application: routes and middleware, nothing else. Walk 2: request -> guard -> gate -> route -> one hub method -> answer.
 
 Blocking calls of the hub run in worker threads, writes and reads apart, so that a slow question never holds up a run that
 logs. `catch_up` is the folder door (folder.py): called before a question, so that every answer knows what was logged before
@@ -8,6 +8,7 @@ it was asked. Does not know where the hub's store is, nor whether it is called o
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,9 @@ from besom.core.errors import BesomError, NotFound, Unavailable, UsageError, did
 from besom.server import openapi
 from besom.server.answer import answer, packed, problem
 from besom.server.auth import Guard
+from besom.server.gate import Gate, Gated
 from besom.server.live import STREAM, Live, later
+from besom.server.login import Login
 from besom.server.native import EVENTS, HEALTH, OPENAPI, ROUTES
 from besom.server.page import STATIC, Page
 from besom.server.route import BATCH, BATCH_LIMIT, JSON, LIMIT, Permission, Route, TooLarge, WrongType
@@ -50,7 +53,8 @@ class Application:
     """The ASGI application over one hub.
 
     `hub`: gives the hub, or raises Unavailable while it is being opened. `catch_up`: see above. `changed`: told the hub
-    method after each change that came in by a route. `hosts`: names besides those of loopback that a Host may have.
+    method after each change that came in by a route. `hosts`: see Guard. `gate`: finds out who calls, in a store that may have
+    users; without one, whoever holds the application is the owner of the store.
     `doors`: further routes with endpoints of their own, for foreign clients. Raises RuntimeError for a route that declares
     no permission.
     """
@@ -61,23 +65,30 @@ class Application:
         *,
         catch_up: Callable[[], object] | None = None,
         changed: Callable[[str], None] | None = None,
-        hosts: Iterable[str] = (),
+        hosts: Iterable[str] | None = (),
+        gate: Gate | None = None,
         static: Path = STATIC,
         routes: Iterable[Route] = ROUTES,
         doors: Iterable[tuple[Route, Endpoint]] = (),
     ) -> None:
-        self._hub, self._catch_up, self._changed = hub, catch_up, changed
+        self._catch_up, self._changed, self._gate = catch_up, changed, gate
+        self._raw = hub
+        self._hub = gate.guarded if gate is not None else hub
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="besom-read")
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="besom-write")
-        self.live = Live(self._changes)
+        self._page, self._login = Page(static), Login(gate) if gate is not None else None
+        self.live = Live(
+            lambda since: self._changes(self._hub, since), latest=lambda since: self._changes(self._raw, since)
+        )
         self.places = [self._place(route, self._endpoint(route)) for route in routes]
         self.places += [self._place(route, endpoint) for route, endpoint in doors]
+        self.places += [self._place(route, endpoint) for route, endpoint in (self._login.routes if self._login else ())]
         self.places += [
             self._place(HEALTH, self._health),
             self._place(EVENTS, _Stream(self.live)),
             self._place(OPENAPI, self._openapi),
             self._place(LOST, self._lost, METHODS),
-            self._place(PAGE, Page(static).__call__),
+            self._place(PAGE, self._paged),
         ]
         inner = Starlette(routes=self.places, exception_handlers={HTTPException: _refused})
         self._app: ASGIApp = Guard(inner, hosts)
@@ -93,7 +104,8 @@ class Application:
     def _place(self, route: Route, endpoint: Any, methods: list[str] | None = None) -> Place:
         if not isinstance(route.permission, Permission):
             raise RuntimeError(f"{route.method} {route.path} declares no permission: add one of {list(Permission)}")
-        return Place(route.path, endpoint, methods=methods or [route.method])
+        app = Gated(self._gate, route, endpoint) if self._gate is not None else endpoint
+        return Place(route.path, app, methods=methods or [route.method])
 
     def _endpoint(self, route: Route) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
@@ -131,22 +143,30 @@ class Application:
 
     async def _work(self, method: str, work: Callable[[], T]) -> T:
         pool = self._readers if method == "GET" else self._writers
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
+        caller = contextvars.copy_context()  # who calls goes along into the thread
+        return await asyncio.get_running_loop().run_in_executor(pool, lambda: caller.run(work))
 
-    async def _changes(self, since: int) -> wire.Change:
+    async def _changes(self, hub: Callable[[], Hub], since: int) -> wire.Change:
         def ask() -> wire.Change:
-            hub = self._hub()
+            found = hub()
             self._fresh("GET")
-            return hub.changes(since)
+            return found.changes(since)
 
         return await self._work("GET", ask)
 
     async def _health(self, request: Request) -> Response:
         try:
-            self._hub()
+            self._raw()
         except BesomError as error:
             return problem(error, request.headers)
         return answer(wire.Health("ok", release()), request.headers)
+
+    async def _paged(self, request: Request) -> Response:
+        if self._login is not None and not self._page.has(request.url.path):
+            instead = await self._login.instead(request)
+            if instead is not None:
+                return instead
+        return await self._page(request)
 
     async def _openapi(self, request: Request) -> Response:
         return packed(openapi.text().encode(), JSON, request.headers)

@@ -1,8 +1,9 @@
-"""Who may call at all: one user on one machine. Loopback addresses only, and no web page but our own.
+"""Which requests are for us at all: on one machine loopback addresses only, and never of a web page but our own.
 
 Loopback is no boundary by itself: any page in any tab can send requests to it, under any host name that a DNS server
 makes up. So every request, of every method and path, needs a Host that is this machine's and, when it names an Origin,
-our own; what a browser calls cross-site may only open the page. No CORS header is ever sent. Knows no routes.
+our own; what a browser calls cross-site may only open the page. No CORS header is ever sent. Knows no routes; who calls is
+gate.py's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ POLICY = "; ".join(
         "manifest-src 'self'",
         "worker-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
         "frame-ancestors 'none'",
     )
 )
@@ -43,9 +44,9 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 
 
-def check_address(host: str) -> str:
-    """`host`, if a server without users may listen there. Raises UsageError for an address that others can reach."""
-    if host in LOOPBACK:
+def check_address(host: str, team: bool = False) -> str:
+    """`host`, if a server may listen there: one without users not where others can reach it. Raises UsageError."""
+    if team or host in LOOPBACK:
         return host
     try:
         loopback = ipaddress.ip_address(host).is_loopback
@@ -53,18 +54,19 @@ def check_address(host: str) -> str:
         loopback = False
     if not loopback:
         raise UsageError(
-            f"besom listens on this machine only (127.0.0.1) until it has users and passwords, and {host!r} can be reached "
-            "by others. From another machine, use a tunnel: ssh -L 8080:127.0.0.1:8080 USER@THIS-MACHINE"
+            f"besom listens on this machine only (127.0.0.1) unless it has users, and {host!r} can be reached by others. For a "
+            "team: besom server --team; for yourself, from another machine: ssh -L 8080:127.0.0.1:8080 USER@THIS-MACHINE"
         )
     return host
 
 
 class Guard:
-    """ASGI middleware: refuses what is not for us, and puts the security headers on every answer."""
+    """ASGI middleware: refuses what is not for us, and puts the security headers on every answer.
+    `hosts`: names besides loopback's; None takes every name, for a server that asks everybody who they are."""
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str] | None = ()) -> None:
         self._app = app
-        self._hosts = LOOPBACK | {host.lower() for host in hosts}
+        self._hosts = None if hosts is None else LOOPBACK | {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -91,14 +93,14 @@ class Guard:
             await answer(wire.Problem("Refused", reason), {}, 403)(scope, receive, sealed)
 
 
-def refusal(scope: Scope, hosts: frozenset[str]) -> str | None:
+def refusal(scope: Scope, hosts: frozenset[str] | None) -> str | None:
     """Why a request is refused, or None when it is not."""
     headers: dict[bytes, list[str]] = {}
     for name, value in scope["headers"]:
         headers.setdefault(name.lower(), []).append(value.decode("latin-1"))
     named = headers.get(b"host", [])
-    if len(named) != 1 or _name(named[0]) not in hosts:
-        return f"this server answers to {', '.join(sorted(hosts))} only, and the request was for {', '.join(named) or 'no host'}"
+    if len(named) != 1 or not _name(named[0]) or (hosts is not None and _name(named[0]) not in hosts):
+        return f"this server answers to {', '.join(sorted(hosts or ('one name',)))} only, and the request was for {', '.join(named) or 'no host'}"
     if not scope["path"].startswith("/"):
         return "the address of a request begins with /"
     for origin in headers.get(b"origin", []):

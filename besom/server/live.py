@@ -30,10 +30,16 @@ Ask = Callable[[int], Awaitable[Change]]
 
 
 class Live:
-    """The listeners of one application, and the task that asks for them. Lives on one event loop."""
+    """The listeners of one application, and the task that asks for them. Lives on one event loop.
 
-    def __init__(self, ask: Ask, *, poll: float = POLL, heartbeat: float = HEARTBEAT) -> None:
+    `latest`: asked for the sequence number only, in nobody's name; `ask`: in that of each listener.
+    """
+
+    def __init__(
+        self, ask: Ask, *, latest: Ask | None = None, poll: float = POLL, heartbeat: float = HEARTBEAT
+    ) -> None:
         self._ask = ask
+        self._latest = latest or ask
         self._poll = poll
         self._heartbeat = heartbeat
         self._listeners = 0
@@ -94,7 +100,7 @@ class Live:
         """Ask for the sequence number while somebody listens; wake the listeners when it moved."""
         while self._listeners and not self._closing:
             with contextlib.suppress(BesomError):  # whatever the store suffers from may be mended while we wait
-                seq = (await self._ask(self._seq)).seq
+                seq = (await self._latest(self._seq)).seq
                 if seq > self._seq:
                     self._seq = seq
                     self._moved.set()

@@ -59,6 +59,10 @@ class Page:
             body, headers["Content-Encoding"] = file.packed, "gzip"
         return Response(body, 200, headers, file.type)
 
+    def has(self, path: str) -> bool:
+        """Whether this is a file, and not a view of the page."""
+        return path.lstrip("/") in self._listed()
+
     def _listed(self) -> dict[str, _File]:
         try:
             build = (self._folder / "index.html").stat().st_mtime_ns

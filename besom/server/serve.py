@@ -29,9 +29,9 @@ LONGEST_HEAD = 1 << 20
 """Bytes of a request's line and headers: a chart may name a thousand runs."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises UsageError for an address that others can reach, and for a port that is in use."""
-    check_address(host)
+def listen(host: str, port: int, team: bool = False) -> socket.socket:
+    """A listening socket. `team`: it has users. Raises UsageError for an address that others can reach, and for a port that is in use."""
+    check_address(host, team)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return _bound(family, host, port)

@@ -306,6 +306,13 @@ class SweepStore:
             raise NotFound(f"there is no agent {agent}; its sweep may have been deleted")
         return found
 
+    def of_agent(self, agent: str) -> SweepRow:
+        """The sweep of an agent. Raises NotFound."""
+        found = self._sweeps(sweeps.c.pk.in_(sa.select(agents.c.sweep).where(agents.c.id == agent)))
+        if not found:
+            raise NotFound(f"there is no agent {agent}; its sweep may have been deleted")
+        return found[0]
+
     def lose(self, agent: str, at: float) -> None:
         """Note that an agent is gone without changing when it was last heard of."""
         self._db.write(

@@ -68,6 +68,6 @@ def ask_raw(
     return Reply(sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def raw() -> Ask:
     return ask_raw

@@ -153,6 +153,10 @@ class Controller:
         self.store.register(agent)
         return Agent(agent.id, self._view(sweep, whole=False))
 
+    def of_agent(self, agent: str) -> SweepPath:
+        """The sweep of an agent. Raises NotFound."""
+        return self.store.of_agent(agent).path
+
     def leave(self, agent: str) -> None:
         """An agent goes; trials that it still held are given back. Raises NotFound."""
         row = self.store.seen(agent, self._clock(), left=self._clock())
@@ -413,7 +417,8 @@ class Controller:
         if logged is None or trial.run_pk is None:
             return ()
         key = (trial.run_pk, metric)
-        count, values = self._curves.get(key, (0, ()))
+        only = (logged.last,) if logged.count == 1 and logged.last is not None else ()  # most of ten thousand
+        count, values = (1, only) if only else self._curves.get(key, (0, ()))
         if logged.count != count:
             values = array("d", self._values(RunPath(sweep.path.entity, sweep.path.project, trial.run), metric))
             self._curves[key] = (len(values), values)

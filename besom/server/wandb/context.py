@@ -7,7 +7,7 @@ stand in our paths are cleaned, and the answer tells the client the name that ho
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
@@ -71,6 +71,8 @@ class Context:
     base: str
     had: dict[str, set[str]] = field(default_factory=dict)
     """Agent -> runs that it named in its last heartbeat, of all requests since the server began."""
+    sign: Callable[[str], str] = lambda path: ""
+    """The query that lets the caller ask for a path without a key."""
 
     @property
     def now(self) -> float:

@@ -35,7 +35,8 @@ def create(context: Context, **given: Any) -> dict[str, Any]:
 
 def address(context: Context, path: RunPath, name: str) -> str:
     """Where a file of a run is sent and read."""
-    return f"{context.base}/wandb/files/{'/'.join(map(quote, path))}/{quote(name)}"
+    place = f"/wandb/files/{'/'.join(path)}/{name}"
+    return f"{context.base}{quote(place)}{context.sign(place)}"
 
 
 def put(context: Context, path: RunPath, name: str, pieces: Iterable[bytes]) -> None:

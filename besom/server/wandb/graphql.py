@@ -38,6 +38,7 @@ from graphql import (
 )
 
 from besom.core.errors import UsageError
+from besom.hub.access import permit
 from besom.server.route import Permission
 from besom.server.wandb import words
 
@@ -68,7 +69,7 @@ class Api:
             root = self.roots.get(name)
             if root is None or not isinstance(root.permission, Permission):
                 raise RuntimeError(f"the GraphQL field {name} declares no permission: add one of {list(Permission)}")
-            field.resolve = _resolve(root.call)
+            field.resolve = _resolve(root)
 
     def answer(self, context: Any, request: Mapping[str, Any]) -> dict[str, Any]:
         """The reply to {query, variables}. Raises what is no fault of the caller."""
@@ -108,10 +109,11 @@ def _schema() -> GraphQLSchema:
     return build_schema(files("besom.server.wandb").joinpath("schema.graphql").read_text(encoding="utf-8"))
 
 
-def _resolve(call: Resolver) -> Resolver:
+def _resolve(root: Root) -> Resolver:
     def resolve(parent: Any, info: Any, **arguments: Any) -> Any:
+        permit(info.context.hub.who, root.permission)
         arguments.update(words.mapping(arguments.pop("input", None)))
-        return call(info.context, **{k: v for k, v in arguments.items() if v is not None and v is not Undefined})
+        return root.call(info.context, **{k: v for k, v in arguments.items() if v is not None and v is not Undefined})
 
     return resolve
 

@@ -1,6 +1,6 @@
 """Who is there and what is there, for the wandb client: the viewer, the server's features, entities and projects.
 
-One user on one machine: every key is right, and the viewer is the user's entity.
+Without users every key is right, and the viewer is the user's entity.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FEATURES = ("STRUCTURED_CONSOLE_LOGS", "MARK_RUN_FILES_UPLOADED", "TOTAL_COUNT_I
 
 def viewer(context: Context) -> dict[str, Any]:
     """The user."""
-    name = context.entity
+    name, who = context.entity, context.hub.who
     return {
-        "id": name, "name": name, "username": name, "entity": name, "email": "", "admin": True, "flags": "{}",
-        "teams": {"edges": [{"node": {"name": name}}]}, "apiKeys": {"edges": []},
+        "id": name, "name": name, "username": name, "entity": name, "email": "", "admin": who.local or who.admin, "flags": "{}",
+        "teams": {"edges": [{"node": {"name": team}} for team in (name, *who.teams)]}, "apiKeys": {"edges": []},
     }  # fmt: skip
 
 
