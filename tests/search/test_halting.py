@@ -33,6 +33,7 @@ STORIES = [
     ("asha: of three the best lives", {"type": "asha"}, [], [[9], [1], [5]], ["r0", "r2"]),
     ("asha: a tie lives", {"type": "asha"}, [], [[1], [1], [1]], []),
     ("asha: the best value up to the rung counts", {"type": "asha", "min_iter": 2}, [[2, 2], [3, 3]], [[1, 9]], []),
+    ("asha: an eta next to 1 ends", {"type": "asha", "eta": 1 + 1e-12}, [], [[1], [2]], ["r1"]),
     ("asha: s skips rungs", {"type": "asha", "s": 1}, [[1, 1, 1], [2, 2, 2]], [[9, 9], [9, 9, 9]], ["r1"]),
     ("asha: no rung at max_iter", {"type": "asha", "max_iter": 3}, [[1, 1, 1], [0, 2, 2]], [[1, 9, 9]], ["r0"]),
     ("asha: eta 2 keeps half", {"type": "asha", "eta": 2}, [[1], [2], [3]], [[2], [4]], ["r1"]),

@@ -16,6 +16,7 @@ from besom.search.halting.keys import count, real, strays, whole
 from besom.search.trial import Stop, Trial
 
 FAR = 1e15  # no trial logs as many values
+MOST = 1000  # rungs, so that an eta next to 1 ends
 ENDED = ("finished", "stopped", "killed")
 
 
@@ -124,7 +125,7 @@ def _rungs(spec: Mapping[str, Any]) -> tuple[list[int], float]:
     low, first = count(spec, "min_iter", 1), count(spec, "s", 0, 0)
     top = whole(spec, "max_iter") or FAR
     rungs: list[int] = []
-    while (power := (first + len(rungs)) * math.log(eta) + math.log(low)) < math.log(top) - 1e-9:
+    while len(rungs) < MOST and (power := (first + len(rungs)) * math.log(eta) + math.log(low)) < math.log(top) - 1e-9:
         rungs.append(round(math.exp(power)) if power < 36 else int(FAR))
     return rungs, eta
 
