@@ -381,7 +381,8 @@ def best_line(view: SweepView) -> None:
     if view.best is None:
         ended = ended_trials(view)
         if ended and view.metric:
-            note(f"no trial has a value of {view.metric}, so there is no best")
+            within = " and keeps the bounds" if view.config.get("metrics") else ""
+            note(f"no trial has a value of {view.metric}{within}, so there is no best")
         return
     params = "  ".join(f"{key}={number(value)}" for key, value in view.best.params.items())
     say(

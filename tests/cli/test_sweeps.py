@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from besom.cli.commands import FAILED, USAGE
+from besom.cli.sweeps import best_line
+from besom.core.wire import SweepView
 from besom.journal.file import Journal
 from besom.settings import load
 
@@ -107,6 +109,16 @@ def test_a_sweep_by_its_name(besom) -> None:
     assert (
         len(besom("sweep", "list", "-p", "a", "--json").json) == 1 and len(besom("sweep", "list", "--json").json) == 2
     )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "told"),
+    [([], "no trial has a value of loss, so"), ([{"name": "ms", "max": 5}], "loss and keeps the bounds, so")],
+)
+def test_why_there_is_no_best(capsys: pytest.CaptureFixture[str], metrics: list[dict[str, object]], told: str) -> None:
+    config = {"metrics": metrics}
+    best_line(SweepView("s", "lab", "a", "n", "grid", config, "finished", 0.0, "loss", counts={"finished": 1}))
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_file_that_is_called_like_a_command(besom, desk: Path) -> None:
