@@ -10,7 +10,6 @@ import mimetypes
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-import anyio.from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
@@ -19,6 +18,7 @@ from besom.core.errors import NotFound
 from besom.core.names import RunPath
 from besom.server.answer import problem
 from besom.server.route import Permission, Route
+from besom.server.uploads import Uploads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ class Contents:
     """The routes with their endpoints. `hub`: gives the hub or raises Unavailable; `catch_up`: takes in changed journals."""
 
     def __init__(self, hub: Callable[[], Hub], blobs: Blobs, catch_up: Callable[[], object] = lambda: None) -> None:
-        self._hub, self._blobs, self._catch_up = hub, blobs, catch_up
+        self._hub, self._blobs, self._catch_up, self._uploads = hub, blobs, catch_up, Uploads()
         self.routes: tuple[tuple[Route, Callable[[Request], Awaitable[Response]]], ...] = (
             (NAMED, self.named), (KEPT, self.kept), (KEEP, self.keep),
         )  # fmt: skip
@@ -62,36 +62,19 @@ class Contents:
                 raise NotFound(f"the run {path.id} has no file {name!r}")
             return self._content(found.digest, name)
 
-        return await _answer(request, work)
+        return await _answer(request, run_in_threadpool(work))
 
     async def kept(self, request: Request) -> Response:
-        digest = request.path_params["digest"]
-
-        def work() -> Response:
-            hub = self._hub()
-            if not hub.who.local and not hub.owners(digest):  # by its digest alone nobody gets what others keep
-                raise NotFound(f"there is no content {digest} that you may see")
-            return self._content(digest, "")
-
-        return await _answer(request, work)
+        return await _answer(request, run_in_threadpool(lambda: self._content(request.path_params["digest"], "")))
 
     async def keep(self, request: Request) -> Response:
-        stream = request.stream()
-
-        async def following() -> bytes | None:
-            return await anext(stream, None)
-
-        def pieces() -> Iterator[bytes]:
-            while (piece := anyio.from_thread.run(following)) is not None:
-                yield piece
-
-        def work() -> Response:
+        def work(pieces: Iterator[bytes]) -> Response:
             digest = request.path_params["digest"]
             self._blobs.path(digest)  # refuses what is no digest before anything is read
-            self._blobs.put(pieces(), expect=digest)
+            self._blobs.put(pieces, expect=digest)
             return Response(status_code=204)
 
-        return await _answer(request, work)
+        return await _answer(request, self._uploads.take(request, work))
 
     def _content(self, digest: str, name: str) -> Response:
         self._blobs.open(digest).close()
@@ -105,9 +88,9 @@ class Contents:
         )
 
 
-async def _answer(request: Request, work: Callable[[], Response]) -> Response:
+async def _answer(request: Request, work: Awaitable[Response]) -> Response:
     try:
-        return await run_in_threadpool(work)
+        return await work
     except ClientDisconnect:  # nobody is there to be answered; put() has kept nothing
         return Response(status_code=400)
     except Exception as error:  # every fault becomes an answer

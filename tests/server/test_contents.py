@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -18,6 +20,7 @@ from besom.core.names import RunPath
 from besom.hub.hub import Hub
 from besom.server.app import Application
 from besom.server.contents import Contents
+from besom.server.uploads import THREADS, Uploads
 from besom.store.blobs import Blobs
 from besom.store.migrations import open_database
 
@@ -29,7 +32,7 @@ def house(tmp_path: Path) -> Iterator[SimpleNamespace]:
     hub, blobs = Hub(open_database(tmp_path / "besom.db")), Blobs(tmp_path / "blobs")
     application = Application(lambda: hub, doors=Contents(lambda: hub, blobs).routes)
     with Client("http://localhost", transport=AppTransport(application), patience=0) as client:
-        yield SimpleNamespace(hub=hub, blobs=blobs, client=client)
+        yield SimpleNamespace(hub=hub, blobs=blobs, client=client, app=application)
     application.close()
     hub.database.close()
 
@@ -65,6 +68,52 @@ def test_what_is_wrong_is_refused_and_nothing_is_kept(house: SimpleNamespace) ->
     assert not [path for path in house.blobs.folder.rglob("*") if path.is_file()]
 
 
+async def ask(app: Any, method: str, path: str, receive: Any) -> int:
+    """The status of the answer to a request whose body `receive` gives."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "scheme": "http",
+             "headers": [(b"host", b"localhost")], "server": ("localhost", 80), "client": None, "root_path": ""}  # fmt: skip
+    await app(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+def test_slow_senders_hold_up_nobody_but_each_other(house: SimpleNamespace) -> None:
+    kept = house.blobs.put([b"kept"]).digest
+
+    async def main() -> None:
+        stuck, gone = anyio.Semaphore(0), anyio.Event()
+
+        async def slow() -> Any:
+            stuck.release()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async with anyio.create_task_group() as group:
+            for n in range(THREADS + 10):
+                group.start_soon(ask, house.app, "PUT", f"/api/blobs/{digest(str(n).encode())}", slow)
+            for _ in range(THREADS):
+                await stuck.acquire()
+            with anyio.move_on_after(30):
+                assert await ask(house.app, "GET", f"/api/blobs/{kept}", anyio.sleep_forever) == 200
+                gone.set()
+            assert gone.is_set()
+
+    anyio.run(main)
+    assert not [path for path in house.blobs.folder.iterdir() if path.is_file()]
+
+
+def test_a_sender_that_falls_silent_is_not_waited_for(house: SimpleNamespace) -> None:
+    contents = Contents(lambda: house.hub, house.blobs)
+    contents._uploads = Uploads(silence=0.05)
+    application = Application(lambda: house.hub, doors=contents.routes)
+    assert anyio.run(ask, application, "PUT", f"/api/blobs/{'0' * 64}", anyio.sleep_forever) == 503
+    application.close()
+
+
 def test_a_content_that_breaks_off_says_so() -> None:
     def serve(request: httpx.Request) -> httpx.Response:
         def broken() -> Iterator[bytes]:
@@ -73,9 +122,9 @@ def test_a_content_that_breaks_off_says_so() -> None:
 
         return httpx.Response(200, content=b"" if request.method == "HEAD" else broken())
 
-    with Client("http://localhost", transport=httpx.MockTransport(serve)) as client:
-        with pytest.raises(Unavailable, match="out of reach: peer closed"):
-            list(client.content("0" * 64))
+    client = Client("http://localhost", transport=httpx.MockTransport(serve))
+    with client, pytest.raises(Unavailable, match="out of reach: peer closed"):
+        list(client.content("0" * 64))
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio.from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -21,6 +21,7 @@ from besom.core.errors import BesomError, UsageError
 from besom.server.answer import described
 from besom.server.app import Endpoint
 from besom.server.route import Permission, Route
+from besom.server.uploads import Uploads
 from besom.server.wandb import artifacts, files, filestream, people, runs, sweeps, words
 from besom.server.wandb.context import Blobs, Context
 from besom.server.wandb.graphql import Api
@@ -54,6 +55,7 @@ class Door:
     ) -> None:
         self._hub, self._blobs, self._entity, self._catch_up = hub, blobs, entity, catch_up
         self._had: dict[str, set[str]] = {}
+        self._uploads = Uploads()
         self.api = Api([*people.ROOTS, *runs.ROOTS, *files.ROOTS, *artifacts.ROOTS, *sweeps.ROOTS])
         self.routes: tuple[tuple[Route, Endpoint], ...] = (
             (GRAPHQL, self.graphql), (STREAM, self.file_stream), (PUT, self.put), (GET, self.get), (QUIET, self.quiet),
@@ -82,21 +84,12 @@ class Door:
         return await self._answer(request, work)
 
     async def put(self, request: Request) -> Response:
-        stream = request.stream()
-
-        async def following() -> bytes | None:
-            return await anext(stream, None)
-
-        def pieces() -> Iterator[bytes]:
-            while (piece := anyio.from_thread.run(following)) is not None:
-                yield piece
-
-        def work(context: Context) -> Any:
+        def work(context: Context, pieces: Iterator[bytes]) -> Any:
             place = request.path_params
-            files.put(context, context.path(place["entity"], place["project"], place["run"]), place["name"], pieces())
+            files.put(context, context.path(place["entity"], place["project"], place["run"]), place["name"], pieces)
             return {}
 
-        return await self._answer(request, work)
+        return await self._answer(request, work, partial(self._uploads.take, request))
 
     async def get(self, request: Request) -> Response:
         def work(context: Context) -> Any:
@@ -121,9 +114,9 @@ class Door:
         return JSONResponse({})
 
     def _context(self, request: Request) -> Context:
-        hub, sign = self._hub(), getattr(request.state, "sign", _unsigned)
-        base = f"{request.url.scheme}://{request.headers['host']}"
-        return Context(hub, self._blobs, hub.who.name or self._entity, base, self._had, sign)
+        return Context(
+            self._hub(), self._blobs, self._entity, f"{request.url.scheme}://{request.headers['host']}", self._had
+        )
 
     def _fresh(self) -> None:
         try:
@@ -131,9 +124,12 @@ class Door:
         except (BesomError, OSError) as error:
             log.warning("the newest records cannot be taken in now: %s", error)
 
-    async def _answer(self, request: Request, work: Callable[[Context], Any]) -> Response:
+    async def _answer(
+        self, request: Request, work: Callable[..., Any], run: Callable[..., Awaitable[Any]] = run_in_threadpool
+    ) -> Response:
+        """`work(context)` in a thread, or `work(context, pieces)` in one for uploads."""
         try:
-            answer = await run_in_threadpool(lambda: work(self._context(request)))
+            answer = await run(lambda *body: work(self._context(request), *body))
         except UsageError as error:
             log.warning("%s: %s", request.url.path, error)
             answer = {"errors": [{"message": str(error)}]}
@@ -142,10 +138,6 @@ class Door:
             headers = {"Retry-After": f"{max(1, round(problem.retry_after))}"} if problem.retry_after else None
             return JSONResponse({"error": problem.message}, max(status, 500), headers)
         return Response(json.dumps(answer), media_type="application/json")
-
-
-def _unsigned(path: str) -> str:
-    return ""
 
 
 async def _body(request: Request) -> bytes:
