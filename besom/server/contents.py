@@ -65,7 +65,15 @@ class Contents:
         return await _answer(request, run_in_threadpool(work))
 
     async def kept(self, request: Request) -> Response:
-        return await _answer(request, run_in_threadpool(lambda: self._content(request.path_params["digest"], "")))
+        digest = request.path_params["digest"]
+
+        def work() -> Response:
+            hub = self._hub()
+            if not hub.who.local and not hub.owners(digest):  # by its digest alone nobody gets what others keep
+                raise NotFound(f"there is no content {digest} that you may see")
+            return self._content(digest, "")
+
+        return await _answer(request, run_in_threadpool(work))
 
     async def keep(self, request: Request) -> Response:
         def work(pieces: Iterator[bytes]) -> Response:

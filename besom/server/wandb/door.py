@@ -114,9 +114,9 @@ class Door:
         return JSONResponse({})
 
     def _context(self, request: Request) -> Context:
-        return Context(
-            self._hub(), self._blobs, self._entity, f"{request.url.scheme}://{request.headers['host']}", self._had
-        )
+        hub, sign = self._hub(), getattr(request.state, "sign", _unsigned)
+        base = f"{request.url.scheme}://{request.headers['host']}"
+        return Context(hub, self._blobs, hub.who.name or self._entity, base, self._had, sign)
 
     def _fresh(self) -> None:
         try:
@@ -138,6 +138,10 @@ class Door:
             headers = {"Retry-After": f"{max(1, round(problem.retry_after))}"} if problem.retry_after else None
             return JSONResponse({"error": problem.message}, max(status, 500), headers)
         return Response(json.dumps(answer), media_type="application/json")
+
+
+def _unsigned(path: str) -> str:
+    return ""
 
 
 async def _body(request: Request) -> bytes:
