@@ -57,13 +57,13 @@ class Store(NamedTuple):
     folder: Folder
 
 
-_stores: dict[tuple[int, Path], Store] = {}
+_stores: dict[tuple[int, Path | str], Store] = {}
 _opening = threading.Lock()
 
 
 def open_store(settings: Settings) -> Store:
-    """The store of `settings.dir`, opened once for each process. Raises StoreError when a newer besom has written it."""
-    key = (os.getpid(), settings.database.absolute())
+    """The user's store, opened once for each process. Raises StoreError when a newer besom has written it."""
+    key = (os.getpid(), settings.database)
     with _opening:
         found = _stores.get(key)
         if found is None:
@@ -81,7 +81,7 @@ def hub(settings: Settings) -> Hub:
 def close(settings: Settings) -> None:
     """Close the store of this process, if it is open. For tests and for processes that go on without it."""
     with _opening:
-        found = _stores.pop((os.getpid(), settings.database.absolute()), None)
+        found = _stores.pop((os.getpid(), settings.database), None)
     if found is not None:
         found.folder.close()
         found.hub.database.close()

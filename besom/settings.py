@@ -41,6 +41,7 @@ class Field(NamedTuple):
 
 FIELDS: tuple[Field, ...] = (
     Field("dir", ("BESOM_DIR",), Path, None, "Folder of the store: journals, database, files. By default the user's data folder."),
+    Field("store", ("BESOM_STORE",), str, "", "postgresql://USER:PASSWORD@HOST/NAME: the database in place of the one in `dir`."),
     Field("server", ("BESOM_SERVER",), str, "", "Address of a besom server, e.g. http://127.0.0.1:8080. Empty: no server, everything stays in `dir`."),
     Field("api_key", ("BESOM_API_KEY",), str, "", "Key for that server. A secret: shown shortened."),
     Field("entity", ("BESOM_ENTITY", "WANDB_ENTITY"), str, None, "Who owns runs and sweeps. By default the login name."),
@@ -88,6 +89,7 @@ class Settings:
     """
 
     dir: Path
+    store: str
     server: str
     api_key: str
     entity: str
@@ -150,8 +152,10 @@ class Settings:
         return self.origins.get(name, "default")
 
     def shown(self, name: str) -> str:
-        """The value of `name` as text for people; a key is shortened to its last four characters."""
+        """The value of `name` as text for people; a key is shortened to its last four characters, a password left out."""
         value = getattr(self, name)
+        if name == "store":
+            value = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", value)
         if name == "api_key" and value:
             return f"'...{value[-4:]}'" if len(value) > 12 else "'...'"
         return repr(str(value) if isinstance(value, Path) else value)
@@ -165,9 +169,9 @@ class Settings:
         return copy
 
     @property
-    def database(self) -> Path:
-        """The SQLite file of the store without a server."""
-        return self.dir / "besom.db"
+    def database(self) -> Path | str:
+        """The database of the store without a server: the SQLite file, or the address that `store` sets."""
+        return self.store or self.dir / "besom.db"
 
     @property
     def journals(self) -> Path:

@@ -22,8 +22,9 @@ from besom.cli.output import note, say
 @click.option(
     "--allowed-host", "hosts", multiple=True, metavar="NAME", help="Answer to this host name only; may be repeated."
 )
+@click.option("--store", metavar="URL", help="Keep everything in PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
-def server(port: int, host: str, team: bool, hosts: tuple[str, ...], open_page: bool) -> None:
+def server(port: int, host: str, team: bool, hosts: tuple[str, ...], store: str | None, open_page: bool) -> None:
     """Serve the page and the API over your store until Ctrl-C.
 
     Runs that are being trained appear live; they need not know that a server is there.
@@ -32,11 +33,13 @@ def server(port: int, host: str, team: bool, hosts: tuple[str, ...], open_page: 
     from besom.server.wandb.door import Door
     from besom.settings import load
 
-    settings = load()
+    settings = load(store=store)
 
     def ready(address: str) -> None:
         say(f"besom is at {address}", style="bold")
-        note(f"store: {settings.dir}; Ctrl-C ends the server, runs go on")
+        note(
+            f"store: {settings.shown('store') if settings.store else settings.dir}; Ctrl-C ends the server, runs go on"
+        )
         if open_page:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
