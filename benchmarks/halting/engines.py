@@ -159,6 +159,8 @@ def child(package: str, engine: str) -> Make:
 # name: (how to make it, the package whose environment it needs)
 ENGINES: dict[str, tuple[Make, str]] = {
     "besom bayes + predictive": (ours("bayes", PREDICTIVE), ""),
+    "besom bohb + predictive": (ours("bohb", PREDICTIVE), ""),
+    "besom tpe + predictive": (ours("tpe", PREDICTIVE), ""),
     "besom bayes + asha": (ours("bayes", ASHA), ""),
     "besom random + hyperband": (ours("random", HYPERBAND), ""),
     "besom random + predictive": (ours("random", PREDICTIVE), ""),
