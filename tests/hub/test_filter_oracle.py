@@ -146,14 +146,14 @@ def lab_class(lab: Any) -> type:
 )
 @given(RUNS, st.lists(FILTERS, min_size=10, max_size=10))
 def test_sql_and_python_agree(lab_class: Any, tmp_path: Path, place: Any, monkeypatch: pytest.MonkeyPatch, runs: list[Any], filters: list[Any]) -> None:  # fmt: skip
-    """400 filters, ten on each of 40 sets of runs."""
+    """400 filters, ten on each of 40 sets of runs; half of them on PostgreSQL."""
     monkeypatch.setattr(where, "ProjectKeys", lambda *a: Anything(ProjectKeys(*a)))
     folder = tmp_path / f"world{len(list(tmp_path.iterdir()))}"
     folder.mkdir()
     place.again()
     lab = lab_class(place(folder))
     world = World(lab, runs)
-    for node in filters:
+    for node in filters if isinstance(lab.place, Path) else filters[:5]:  # a filter costs PostgreSQL twice as much
         text = to_text(node)
         assert parse(text) == node or "nan" in text, text
         found = {run.id for run in lab.runs(text).runs}

@@ -88,6 +88,10 @@ class Player:
         return self.beat(want, (Done(command.run, command.attempt, code, state, **more),))
 
 
+ONCE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""For what costs seconds in the model, and asks the store nothing of its own."""
+
+
 @pytest.fixture
 def world(tmp_path: Path, place: Callable[[Path], Path | str]) -> Iterator[World]:
     world = World(place(tmp_path))
@@ -537,6 +541,7 @@ def test_a_sweep_ends_when_its_time_or_money_is_spent(world: World, budget: dict
     assert kinds(orders) == ["exit"] and reason in orders.commands[0].reason
 
 
+@ONCE
 def test_a_sweep_starts_from_what_another_one_learnt(world: World) -> None:
     first = world.sweep(RANDOM, method="bayes")
     agent = world.agent(first)
@@ -559,6 +564,7 @@ def test_runs_without_a_sweep_teach_one(world: World) -> None:
     assert abs(world.agent(sweep).take().params["x"] - 0.3) < 0.05
 
 
+@ONCE
 def test_it_tells_which_parameter_matters(world: World) -> None:
     sweep = world.sweep(RANDOM, parameters={"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}})
     agent = world.agent(sweep)
@@ -572,6 +578,7 @@ def test_it_tells_which_parameter_matters(world: World) -> None:
     assert curve.mean[-1] > curve.mean[0] + 5
 
 
+@ONCE
 def test_a_sweep_ends_when_its_model_expects_nothing_more(world: World) -> None:
     sweep = world.sweep(RANDOM, method="bayes", terminate="auto", run_cap=100, seed=1)
     agent = world.agent(sweep)
