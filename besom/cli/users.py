@@ -30,7 +30,7 @@ def _access() -> Access:
 
 @click.group("user")
 def user() -> None:
-    """Users of a team's server: add, remove, list."""
+    """Add, remove and list the users of a server that a team shares."""
 
 
 @user.command("add")
@@ -76,7 +76,7 @@ def users() -> None:
 
 @click.group("team")
 def team() -> None:
-    """Teams own projects together: add or remove a member, list, share a project."""
+    """Give users roles in teams, which own projects together, and share projects."""
 
 
 @team.command("add")
@@ -119,7 +119,7 @@ def share(project: str, visibility: str, owner: str | None) -> None:
 
 @click.group("key")
 def key() -> None:
-    """API keys of users: create, list, revoke."""
+    """Create, list and revoke the API keys of users."""
 
 
 @key.command("create")
