@@ -140,7 +140,11 @@ def test_the_rivals_name_stays_in_its_rooms(path: Path) -> None:
     name = str(path.relative_to(ROOT))
     if name.startswith(MAY_SAY_WANDB):
         return
-    said = [f"{name}:{n}" for n, line in enumerate(path.read_text().splitlines(), 1) if W_WORD.search(OPENS_DOOR.sub("", line))]
+    said = [
+        f"{name}:{n}"
+        for n, line in enumerate(path.read_text().splitlines(), 1)
+        if W_WORD.search(OPENS_DOOR.sub("", line))
+    ]
     assert not said, "the word belongs to other rooms: " + ", ".join(said)
 
 

@@ -217,7 +217,8 @@ def _exit(f: dict[str, Any], r: rec.Exit, rows: list[Row]) -> None:
     state = r.state
     if f["preempting"] and state in (rec.FAILED, rec.CRASHED):
         state = rec.PREEMPTED
-    held = "" if f["exit_by"] == "reaper" else f["reason"]  # what it guessed is not the reason when another knows better
+    # what the reaper guessed is not the reason when another knows better
+    held = "" if f["exit_by"] == "reaper" else f["reason"]
     f.update(state=state, reason=r.reason or held, exit_code=r.code, exit_by=r.by, ended=r.time)
 
 

@@ -53,9 +53,9 @@ def _kinds(cells: Iterable[Any]) -> Iterator[type]:
 
 
 def _type(kinds: set[type]) -> str:
-    for name, wanted in (("bool_", {bool}), ("int64", {int}), ("float64", {int, float}), ("string", {str})):
+    for kind, wanted in (("bool_", {bool}), ("int64", {int}), ("float64", {int, float}), ("string", {str})):
         if kinds and kinds <= wanted:
-            return name
+            return kind
     return "string" if kinds else "float64"
 
 
