@@ -12,6 +12,7 @@ import pytest
 
 import besom
 from besom import local, settings
+from besom.store.meta import short
 from besom.testing import values
 
 
@@ -59,7 +60,7 @@ def test_nested_values_are_read_under_dotted_keys(run: Any) -> None:
         found.update(row)
     for what, _, flat in values.NESTED:
         if what not in ("10,000 keys", "5,000 levels"):
-            assert [key[:80] for key, value in flat.items() if key not in found] == []
+            assert [key[:80] for key in flat if short(key) not in found] == []
 
 
 def test_the_server_can_say_all_of_it_as_json(run: Any) -> None:

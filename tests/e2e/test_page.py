@@ -30,6 +30,15 @@ def matched(tab: Page) -> Any:
     return expect(tab.get_by_test_id("matched"))
 
 
+def settled(spot: Any) -> dict[str, float]:
+    """Where a part of the page is, once it has stopped moving."""
+    box, before = spot.bounding_box(), None
+    while box is None or box != before:
+        spot.page.wait_for_timeout(200)
+        box, before = spot.bounding_box(), box
+    return dict(box)
+
+
 def parameters(tab: Page) -> dict[str, str]:
     return tab.evaluate("Object.fromEntries(new URLSearchParams(location.search))")
 
@@ -139,8 +148,7 @@ def test_a_zoom_asks_for_finer_points_and_a_double_click_takes_it_back(site: Any
     over = tab.locator(".u-over").first
     over.hover(position={"x": 100, "y": 80})
     expect(tab.locator(".tip")).to_be_visible()  # the curves are there, and the chart has its final place
-    box = over.bounding_box()
-    assert box is not None
+    box = settled(over)
     with tab.expect_request(lambda r: "/api/curves" in r.url and "min=" in r.url and "max=" in r.url):
         tab.mouse.move(box["x"] + 100, box["y"] + 80)
         tab.mouse.down()
@@ -275,13 +283,16 @@ def test_a_sweep_is_read_steered_and_brushed(site: Any, tab: Page) -> None:
     assert site.api(f"/sweeps/ada/digits/{site.sweep}")["state"] == "paused"
     tab.get_by_role("button", name="Resume").click()
     expect(tab.get_by_role("button", name="Pause")).to_be_enabled()
-    axis = tab.locator("rect.grab").first.bounding_box()
-    assert axis is not None
+    expect(tab.get_by_label("Importance")).to_be_visible()
+    axis = settled(tab.locator("rect.grab").first)
     tab.mouse.move(axis["x"] + 16, axis["y"] + axis["height"] * 0.35)
     tab.mouse.down()
     tab.mouse.move(axis["x"] + 16, axis["y"] + axis["height"] * 0.8, steps=4)
     tab.mouse.up()
     expect(tab.get_by_text(re.compile(r"\d+ of \d+ trials inside 1 brush"))).to_be_visible()
+    tab.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )  # the last move is drawn
     inside = int(tab.get_by_text(re.compile("trials inside")).inner_text().split(" of ")[0])
     assert 0 < inside < number
     tab.get_by_role("link", name="Use as filter").click()
