@@ -50,7 +50,7 @@ def without_traceback(said) -> str:
         ("empty values", "{min: 0.001, max: 0.1}", "{values: []}", ["parameters.lr", "values"]),
         ("no parameters", "parameters:\n  lr: {min: 0.001, max: 0.1}\n", "", ["parameters"]),
         ("an unknown method", "random", "bayse", ["method", "bayse", 'Did you mean "bayes"?']),
-        ("no method", "method: random\n", "", ["method", "grid, random or bayes"]),
+        ("no method", "method: random\n", "", ["method", "auto, bayes or grid"]),
         ("bayes without a metric", "method: random\nmetric: {name: val_loss, goal: minimize}", "method: bayes", ["metric"]),
         ("a metric without a name", "{name: val_loss, goal: minimize}", "{goal: minimize}", ["metric.name"]),
         ("a run cap that is no number", "run_cap: 3", "run_cap: many", ["run_cap", "many"]),

@@ -98,7 +98,7 @@ def test_a_syntax_error_names_line_and_column(wrong: str, place: str, says: str)
 @pytest.mark.parametrize(
     ("config", "where", "says"),
     [
-        ({"parameters": {"lr": {"values": [1]}}}, "method", "grid, random or bayes"),
+        ({"parameters": {"lr": {"values": [1]}}}, "method", "auto, bayes or grid"),
         (sweep(method="grd"), "method", "grid"),
         (sweep(parameters={"lr": {"min": 2.0, "max": 1.0}}, method="random"), "parameters.lr.min", "max"),
         (sweep(parameters={"lr": {"values": []}}), "parameters.lr.values", "empty"),

@@ -168,7 +168,7 @@ def _misspelt(warnings: list[str]) -> str:
 
 def _method(config: dict[str, Any], warnings: list[str]) -> None:
     if config.get("method") is None:
-        law = "a sweep names its method: grid, random or bayes, and this one does not"
+        law = "a sweep names its method, such as auto, bayes or grid, and this one does not"
         raise ConfigError(law + _misspelt(warnings), where="method")
 
 
